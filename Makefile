@@ -1,0 +1,59 @@
+# erp_webhook: the extension (PGXS), the ingress, and the two commands of the README.
+#
+#   make demo        everything at once, on a private PostgreSQL: see it work
+#   make test        everything that gates a commit
+#   make             the extension and the ingress
+#   make install     into the PostgreSQL that pg_config (or PG_CONFIG=…) names
+#   make installcheck  regress and isolation tests against your own running server
+
+EXTENSION = erp_webhook
+MODULE_big = erp_webhook
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" erp_webhook.control)
+SOURCES := erp_webhook.c $(wildcard src/*.c) $(wildcard src/*/*.c)
+OBJS = $(SOURCES:.c=.o)
+
+# The install script: the parts of schema/ in name order, then the catalogue made of providers/.
+SCRIPT = erp_webhook--$(EXTVERSION).sql
+DATA_built = $(SCRIPT)
+EXTRA_CLEAN = $(SCRIPT) $(SOURCES:.c=.bc) results output_iso regression.diffs regression.out build
+
+REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
+REGRESS_OPTS = --inputdir=. --encoding=UTF8
+ISOLATION = $(sort $(patsubst specs/%.spec,%,$(wildcard specs/*.spec)))
+ISOLATION_OPTS = --inputdir=. --load-extension=erp_webhook
+
+PG_CPPFLAGS = -Isrc $(shell xml2-config --cflags 2>/dev/null)
+PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare -fvisibility=hidden
+SHLIB_LINK = -lcrypto -lssl -lcurl -lxml2
+
+PG_CONFIG ?= pg_config
+GOALS_WITHOUT_SERVER = demo test dependencies
+ifneq ($(filter-out $(GOALS_WITHOUT_SERVER),$(or $(MAKECMDGOALS),all)),)
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# PGXS knows no header dependencies.
+$(OBJS): $(wildcard src/*.h src/*/*.h)
+
+$(SCRIPT): $(sort $(wildcard schema/*.sql)) $(sort $(wildcard providers/*.json)) schema/catalogue.sh erp_webhook.control Makefile
+	{ printf '%s\n' '\echo Use "CREATE EXTENSION erp_webhook" to load this file. \quit'; \
+	  cat $(sort $(wildcard schema/*.sql)); sh schema/catalogue.sh providers/*.json; } > $@.tmp && mv $@.tmp $@
+
+ifneq ($(wildcard ingress/Makefile),)
+all: ingress
+clean: clean-ingress
+.PHONY: ingress clean-ingress
+ingress:
+	$(MAKE) -C ingress
+clean-ingress:
+	$(MAKE) -C ingress clean
+endif
+endif
+
+.PHONY: dependencies demo test
+dependencies:
+	@test/dependencies.sh
+demo:
+	@test/demo.sh
+test:
+	@test/run

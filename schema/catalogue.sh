@@ -1,0 +1,13 @@
+#!/bin/sh
+# Print the catalogue part of the install script: one load_provider() call for each provider file given.
+set -eu
+for file in "$@"; do
+  [ -f "$file" ] || continue
+  if grep -q '\$provider\$' "$file"; then
+    echo "catalogue.sh: $file holds the quoting mark" >&2
+    exit 1
+  fi
+  printf "SELECT erp_webhook.load_provider('%s', \$provider\$" "$(basename "$file" .json)"
+  cat "$file"
+  printf '$provider$::jsonb);\n'
+done

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Install, by the system's package manager, what building and testing need and is missing. Asks for nothing when
+# nothing is missing; uses sudo when not root; says what to install where it cannot.
+#   test/dependencies.sh          install what is missing
+#   test/dependencies.sh --list   print the packages
+set -eu
+
+packages="make gcc libc6-dev pkg-config curl openssl ca-certificates
+  postgresql-15 postgresql-server-dev-15
+  libssl-dev libcurl4-openssl-dev libevent-dev libxml2-dev libicu-dev
+  perl libipc-run-perl python3"
+
+if [ "${1:-}" = --list ]; then
+  printf '%s\n' $packages
+  exit 0
+fi
+
+missing=
+for p in $packages; do
+  dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q '^install ok installed$' || missing="$missing $p"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" = 0 ]; then
+  root=
+elif command -v sudo >/dev/null 2>&1; then
+  root=sudo
+else
+  echo "missing packages, and neither root nor sudo here; as root run:" >&2
+  echo "  apt-get install$missing" >&2
+  exit 1
+fi
+echo "installing:$missing"
+# A cluster of the distribution's own is not wanted: the tests start a private one.
+if [ ! -e /etc/postgresql-common/createcluster.conf ] && ! dpkg-query -W postgresql-common >/dev/null 2>&1; then
+  $root mkdir -p /etc/postgresql-common
+  echo 'create_main_cluster = false' | $root tee /etc/postgresql-common/createcluster.conf >/dev/null
+fi
+export DEBIAN_FRONTEND=noninteractive
+$root apt-get update -qq
+$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
