@@ -1,0 +1,129 @@
+/*
+ * request.c: headers and settings of a request, out of their jsonb.
+ *
+ * Header names compare without case. A header given twice, as an array or as two keys equal but for case, keeps its
+ * first value and the mark `repeated`: only who reads such a header can say that it may not be repeated.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "request.h"
+
+static EwhBytes
+copy_bytes(const char *data, size_t len)
+{
+	EwhBytes	copy = {pnstrdup(data, len), len};
+
+	return copy;
+}
+
+/* The name in lower case; only ASCII has case in header names (RFC 9110 section 5.6.2). */
+static EwhBytes
+lower_name(const char *data, size_t len)
+{
+	EwhBytes	name = copy_bytes(data, len);
+	char	   *c = (char *) name.data;
+
+	for (size_t i = 0; i < len; i++)
+		if (c[i] >= 'A' && c[i] <= 'Z')
+			c[i] += 'a' - 'A';
+	return name;
+}
+
+static EwhHeader *
+find_header(const EwhRequest *req, const char *name, size_t len)
+{
+	for (int i = 0; i < req->nheaders; i++)
+		if (req->headers[i].name.len == len && memcmp(req->headers[i].name.data, name, len) == 0)
+			return &req->headers[i];
+	return NULL;
+}
+
+static void
+add_header(EwhRequest *req, EwhBytes name, const JsonbValue *value)
+{
+	EwhHeader  *known = find_header(req, name.data, name.len);
+
+	if (known)
+	{
+		known->repeated = true;
+		return;
+	}
+	known = &req->headers[req->nheaders++];
+	known->name = name;
+	known->value = copy_bytes(value->val.string.val, value->val.string.len);
+	known->repeated = false;
+}
+
+/*
+ * Fill req->headers from {"Name": "value" | ["value", …]}. False where it is anything else: the sender's HTTP was malformed.
+ * NULL stands for no headers.
+ */
+bool
+ewh_request_headers(Jsonb *headers, EwhRequest *req)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	v;
+	EwhBytes	name = {NULL, 0};
+	int			depth = 0;
+
+	req->headers = NULL;
+	req->nheaders = 0;
+	if (headers == NULL)
+		return true;
+	if (!JB_ROOT_IS_OBJECT(headers))
+		return false;
+	req->headers = palloc0(sizeof(EwhHeader) * Max(JB_ROOT_COUNT(headers), 1));
+	it = JsonbIteratorInit(&headers->root);
+	while ((token = JsonbIteratorNext(&it, &v, false)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			name = lower_name(v.val.string.val, v.val.string.len);
+		else if (token == WJB_BEGIN_OBJECT || token == WJB_BEGIN_ARRAY)
+		{
+			if (++depth > (token == WJB_BEGIN_ARRAY ? 2 : 1))
+				return false;
+		}
+		else if (token == WJB_END_OBJECT || token == WJB_END_ARRAY)
+			depth--;
+		else if (v.type != jbvString)
+			return false;
+		else
+			add_header(req, name, &v);
+	}
+	return true;
+}
+
+/* The header of this lower-case name, or NULL. */
+const EwhHeader *
+ewh_request_header(const EwhRequest *req, const char *lower_name)
+{
+	return find_header(req, lower_name, strlen(lower_name));
+}
+
+/* The text of settings.key (a string, number or boolean), or NULL. */
+char *
+ewh_setting(const EwhRequest *req, const char *key)
+{
+	JsonbValue	buffer;
+	JsonbValue *v;
+
+	if (req->settings == NULL || !JB_ROOT_IS_OBJECT(req->settings))
+		return NULL;
+	v = getKeyJsonValueFromContainer(&req->settings->root, key, strlen(key), &buffer);
+	if (v == NULL)
+		return NULL;
+	switch (v->type)
+	{
+		case jbvString:
+			return pnstrdup(v->val.string.val, v->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(v->val.numeric)));
+		case jbvBool:
+			return pstrdup(v->val.boolean ? "true" : "false");
+		default:
+			return NULL;
+	}
+}
