@@ -81,8 +81,7 @@ start() {
     echo "unix_socket_directories = '$dir'"
     echo "port = 5432"
     echo "max_connections = 200"
-    echo "fsync = off"
-    printf '%b\n' "${CLUSTER_CONF:-}"
+    printf '%b\n' "${CLUSTER_CONF:-fsync = off}"
   } | as_owner tee -a "$dir/data/postgresql.conf" >/dev/null
   up "$dir"
 }
