@@ -1,6 +1,8 @@
 #!/bin/sh
 # Print the catalogue part of the install script: one load_provider() call for each provider file given.
 set -eu
+# Nothing to load the files with yet: leave them out.
+grep -q "FUNCTION erp_webhook.load_provider" schema/*.sql || exit 0
 for file in "$@"; do
   [ -f "$file" ] || continue
   if grep -q '\$provider\$' "$file"; then
