@@ -1,5 +1,32 @@
--- Types every other part uses.
+-- Types every other part uses, and what a trigger asks before it derives anything.
 
 CREATE DOMAIN erp_webhook.amount AS numeric
   CHECK (VALUE <> 'NaN'::numeric AND VALUE <> 'Infinity'::numeric AND VALUE <> '-Infinity'::numeric);
 COMMENT ON DOMAIN erp_webhook.amount IS 'an exact amount of money in units of its currency; always finite';
+
+CREATE TYPE erp_webhook.verdict AS (ok boolean, reason text, secret_id int, signed_at timestamptz);
+COMMENT ON TYPE erp_webhook.verdict IS 'what verify() says of a request: genuine or not, why not, by which secret, signed when';
+
+CREATE TYPE erp_webhook.receipt AS (
+  outcome text, http_status int, content_type text, response bytea, event_id bigint, events int, detail text);
+COMMENT ON TYPE erp_webhook.receipt IS 'what ingest() made of a request, and what to answer its sender; detail is for our log only';
+
+-- CREATE EXTENSION runs before the data of a dump arrives, so our triggers see every restored row. pg_dump opens its
+-- script (and pg_restore its session) with these two settings; no ordinary session has both.
+CREATE FUNCTION erp_webhook.restoring() RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$ SELECT pg_catalog.current_setting('check_function_bodies') = 'off' AND pg_catalog.current_setting('row_security') = 'off' $$;
+COMMENT ON FUNCTION erp_webhook.restoring() IS 'true while a dump is being restored: triggers that derive then return at once';
+
+-- One guard for every table that only grows; the trigger that calls it says which commands it forbids.
+CREATE FUNCTION erp_webhook.forbid() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RAISE EXCEPTION '% of erp_webhook.% is not allowed', TG_OP, TG_TABLE_NAME
+    USING ERRCODE = 'object_not_in_prerequisite_state',
+          HINT = COALESCE(TG_ARGV[0], 'Kept as evidence: a correction is a new row.');
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.forbid() IS 'trigger: raises; for tables whose rows are evidence';

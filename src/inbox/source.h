@@ -1,0 +1,39 @@
+/*
+ * source.h: a source as one backend knows it: its configuration compiled, its secrets opened.
+ *
+ * What lookup returns stays valid until the end of the transaction, even if the configuration changes meanwhile.
+ */
+#ifndef EWH_SOURCE_H
+#define EWH_SOURCE_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+
+#include "proof/verify.h"
+#include "reading/mapping.h"
+
+typedef struct EwhSource
+{
+	const char *name;
+	bool		known;			/* false: the dummy that stands for every unknown name */
+	bool		active;
+	int32		company_id;
+	int32		source_id;
+	const char *provider;
+	const char *trust;			/* full | confirm */
+	Jsonb	   *settings;
+	EwhScheme  *scheme;
+	EwhAnswer  *answer;
+	EwhMapping *mapping;
+	EwhSecret  *secrets;		/* of every purpose and validity: sifted at use */
+	int			nsecrets;
+	List	   *kept_headers;	/* of char *, lower case: what proof and reading look at, kept with the body */
+	MemoryContext context;		/* all of the above */
+} EwhSource;
+
+/* Never NULL; raises only for a broken configuration, never for the name. */
+extern EwhSource *ewh_source_lookup(const char *name);
+
+#endif							/* EWH_SOURCE_H */
