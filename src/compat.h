@@ -8,4 +8,18 @@
 
 #include "postgres.h"
 
+#include "common/jsonapi.h"
+#include "mb/pg_wchar.h"
+
+/* A lexer over UTF-8 text that leaves escapes alone; its constructor changed in 17. */
+static inline JsonLexContext *
+ewh_json_lexer(const char *json, size_t len)
+{
+#if PG_VERSION_NUM >= 170000
+	return makeJsonLexContextCstringLen(NULL, json, len, PG_UTF8, false);
+#else
+	return makeJsonLexContextCstringLen((char *) json, (int) len, PG_UTF8, false);
+#endif
+}
+
 #endif							/* EWH_COMPAT_H */
