@@ -10,6 +10,17 @@
 
 #include "common/jsonapi.h"
 #include "mb/pg_wchar.h"
+#include "storage/latch.h"
+
+/* 17 gave wait event sets a resource owner, 18 a header. Ours live for one wait, outside transactions. */
+#if PG_VERSION_NUM >= 180000
+#include "storage/waiteventset.h"
+#endif
+#if PG_VERSION_NUM >= 170000
+#define ewh_create_wait_event_set(n) CreateWaitEventSet(NULL, n)
+#else
+#define ewh_create_wait_event_set(n) CreateWaitEventSet(CurrentMemoryContext, n)
+#endif
 
 /* A lexer over UTF-8 text that leaves escapes alone; its constructor changed in 17. */
 static inline JsonLexContext *
