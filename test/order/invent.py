@@ -26,6 +26,7 @@ class Inventor:
         self.numbers, self.payments, self.subs = [], [], []
         self.moments = [START + timedelta(seconds=self.r.choice([0, 1, 60, 3600, 86400, 40 * 86400]) * k,
                                           milliseconds=self.r.choice([0, 0, 250, 900])) for k in range(6)]
+        self.moments += [datetime(2025, 10, 2, 13, tzinfo=UTC), datetime(2025, 10, 3, 2, tzinfo=UTC)]   # days of two zones
 
     def next(self, prefix):
         self.count += 1
@@ -42,6 +43,19 @@ class Inventor:
         whole = self.r.choice([10, 20, 25, 40, 50, 60, 100]) if self.chance(0.7) else self.r.randint(1, 9999)
         cents = 0 if self.chance(0.6) else self.r.randint(0, 10 ** digits(currency) - 1)
         return Decimal(whole) + Decimal(cents).scaleb(-digits(currency))
+
+    def currency_of(self, named):
+        """Mostly that of an invoice named."""
+        known = [s[1]["currency"] for s in self.h.steps if s[0] == "invoice" and s[1]["number"] in named.get("correlation", ())]
+        return known[0] if known and self.chance(0.8) else self.currency()
+
+    def near(self, named, currency):
+        """Often about what the first invoice named is about."""
+        total = next((Decimal(s[1]["total"]) for s in self.h.steps if s[0] == "invoice" and s[1]["currency"] == currency
+                      and s[1]["number"] in named.get("correlation", ())), None)
+        if total is None or self.chance(0.5):
+            return self.amount(currency)
+        return max(Decimal(1), total - self.r.choice([0, 0, 1, 5, -5]))
 
     def currency(self):
         return self.home if self.chance(0.85) else self.r.choice(CURRENCIES)
@@ -165,14 +179,14 @@ def fee(i, currency):
 
 def payment(i):
     """A payment of one or several captures, which may fail late, come back, be told twice, or never succeed."""
-    source, ref, currency = i.source(), i.next("p"), i.currency()
-    named, who = references(i), payer(i)
+    source, ref, named, who = i.source(), i.next("p"), references(i), payer(i)
+    currency = i.currency_of(named)
     i.payments.append((source, ref, currency))
     captures = [ref] if i.chance(0.75) else [i.next("cap") for _ in range(i.r.randint(1, 3))]
     if len(captures) > 1:
         named.pop("correlation_amounts", None)
     for cap in captures:
-        amount = i.amount(currency)
+        amount = i.near(named, currency)
         same = {"object_ref": cap, "payment_ref": ref, "amount": amount, "currency": currency}
         if i.chance(0.15):
             i.fact(source, "payment.pending", **same, **(named if i.chance(0.5) else {}))
@@ -261,7 +275,7 @@ def conversion(i):
 
 def subscription(i):
     source, sub = i.source(), i.r.choice(i.subs)
-    for attempt in range(1, i.r.randint(2, 4)):
+    for attempt in i.r.choice([[1], [1, 1], [1, 2], [1, 2, 2], [1, 2, 3]]):
         i.fact(source, "subscription.payment_failed", object_ref=f"in_{sub}", subscription_ref=sub, amount=i.amount(i.home),
                currency=i.home, attempt=f"in_{sub}:{attempt}" if not i.plain and i.chance(0.7) else None, **references_of(i, sub))
     if i.chance(0.4):
