@@ -18,6 +18,7 @@ from order.history import History, stories                          # noqa: E402
 from order.invent import invent                                     # noqa: E402
 from order.server import Trial, play, play_concurrently             # noqa: E402
 from order.shrink import judge, report, shrink                      # noqa: E402
+from order.signed import SignedTrial                                # noqa: E402
 from order.tap import Tap                                            # noqa: E402
 
 HISTORIES = int(os.environ.get("HISTORIES") or 150)
@@ -25,23 +26,23 @@ SEED = int(os.environ.get("SEED") or time.time())
 CHUNK = 100
 
 
-def in_chunks(cases, player=play):
+def in_chunks(cases, player, kind):
     """Play (history, plan) cases some at a time; the failing trials with what is wrong."""
     for k in range(0, len(cases), CHUNK):
-        trials = [Trial(h, plan) for h, plan in cases[k:k + CHUNK]]
+        trials = [kind(h, plan) for h, plan in cases[k:k + CHUNK]]
         for trial, got in zip(trials, player(trials)):
             lines = judge(trial, got)
             if lines:
                 yield trial, lines
 
 
-def check(tap, name, cases, player=play):
+def check(tap, name, cases, player=play, kind=Trial):
     """One line of TAP for many cases; the first failures are shrunk and printed."""
-    failed = list(in_chunks(cases, player))
+    failed = list(in_chunks(cases, player, kind))
     tap.ok(not failed, f"{name}: {len(cases)} cases" + (f", {len(failed)} fail" if failed else ""))
     for trial, lines in failed[:int(os.environ.get("SHOW") or 2)]:
         tap.diag(f"{trial.history.name}: " + "\n".join(lines[:8]))
-        tap.diag("the smallest such case:\n" + report(*shrink(trial.history, trial.plan)))
+        tap.diag("the smallest such case:\n" + report(*shrink(trial.history, trial.plan, kind)))
 
 
 def main():
@@ -61,12 +62,17 @@ def main():
     check(tap, "stories whose fixture comes late too", [(h, orders.shuffled(h, r)) for h in told for _ in range(2)])
     check(tap, "stories from four sessions at once", [(h, orders.shuffled(h, r, h.fixed)) for h in told],
           lambda trials: play_concurrently(trials, 4))
+    check(tap, "stories as signed bodies in random order", [(h, orders.shuffled(h, r, h.fixed)) for h in told for _ in range(3)],
+          kind=SignedTrial)
 
     invented = [invent(f"{SEED}.{n}") for n in range(HISTORIES)]
     check(tap, "invented histories as told", [(h, orders.in_order(h)) for h in invented])
     check(tap, "invented histories in random order", [(h, orders.shuffled(h, r)) for h in invented for _ in range(3)])
     check(tap, "invented histories from four sessions at once", [(h, orders.shuffled(h, r)) for h in invented],
           lambda trials: play_concurrently(trials, 4))
+    plain = [invent(f"{SEED}.plain.{n}", plain=True) for n in range(HISTORIES // 3)]
+    check(tap, "invented histories as signed bodies in random order", [(h, orders.shuffled(h, r)) for h in plain for _ in range(2)],
+          kind=SignedTrial)
     tap.done()
 
 

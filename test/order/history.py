@@ -20,6 +20,7 @@ class History:
     steps: list = field(default_factory=list)
     bodies: dict = field(default_factory=dict)         # step index → (source, headers, body), for the way through ingest
     expect: dict = None
+    fixed: int = 0                                     # so many first steps are the fixture
 
     def company(self):
         """The company after all steps."""
@@ -31,6 +32,10 @@ class History:
                 made.links[step[1], step[2]] = step[3]
             elif step[0] == "policy":
                 made.policies.append(tuple(step[1:4]))
+        for step in self.steps:
+            if step[0] == "change":
+                row = {**made.invoices[step[1]].to_json(), **step[2]}
+                made.invoices[step[1]] = Invoice.from_json(row)
         for step in self.steps:
             if step[0] == "void":
                 made.invoices[step[1]] = replace(made.invoices[step[1]], void=True)

@@ -132,6 +132,11 @@ def invoice(i):
     i.h.steps.append(["invoice", row])
     if i.chance(0.05):
         i.h.steps.append(["void", number])
+    elif i.chance(0.08):                                             # corrected by hand
+        changes = [{"due_on": "2025-10-20"}, {"account_no": i.r.choice(i.h.accounts)[0]}]
+        if "tax" not in row:
+            changes.append({"total": format(i.amount(currency), "f")})
+        i.h.steps.append(["change", number, i.r.choice(changes)])
 
 
 def policies(i):

@@ -3,12 +3,12 @@ from itertools import permutations
 
 
 def after(history):
-    """What must come after what: a void after its invoice, a later value of a policy after the first."""
+    """What must come after what: a void or change after its invoice, a later value of a policy after the first."""
     before, invoices, policies = {}, {}, {}
     for n, step in enumerate(history.steps):
         if step[0] == "invoice":
             invoices[step[1]["number"]] = n
-        elif step[0] == "void" and step[1] in invoices:
+        elif step[0] in ("void", "change") and step[1] in invoices:
             before[n] = invoices[step[1]]
         elif step[0] == "policy":
             if step[1] in policies:

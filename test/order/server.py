@@ -3,17 +3,12 @@
 A psql start costs more than a history, so one psql runs a script of many histories; concurrent sessions are several
 psql at once, each with a share of the steps. Every history is a company of its own, and so are its permutations.
 """
-import base64
-import hashlib
-import hmac
 import itertools
 import json
 import os
 import subprocess
 import tempfile
 from decimal import Decimal
-
-from .books import text
 
 COLUMNS = ("external_id", "type", "kind", "state", "reason", "occurred_at", "received_at", "signed_at", "object_ref",
            "payment_ref", "account_ref", "subscription_ref", "correlation", "correlation_amounts", "amount", "currency",
@@ -79,7 +74,7 @@ class Trial:
         """Names of sources are unique over all companies; a common prefix keeps their order."""
         return f"{self.name}.{source}"
 
-    def setup(self, fixed=()):
+    def setup(self):
         """The company, its sources and accounts. Ids are kept in psql variables."""
         h = self.history
         out = [f"\\set name {self.name}", f"SELECT erp_webhook.add_company('{self.name}', '{h.currency}') AS c \\gset"]
@@ -130,6 +125,14 @@ class Trial:
             return f"SELECT erp_webhook.set_policy('{self.name}', {', '.join(literal(v) for v in step[1:4])}) IS NULL AS done \\gset"
         if verb == "void":
             return f"SELECT erp_webhook.void_invoice('{self.name}', {literal(step[1])}) IS NULL AS done \\gset"
+        if verb == "change":
+            told = dict(step[2])
+            account = told.pop("account_no", None)
+            said = [f"{k} = {literal(v)}" for k, v in told.items()]
+            if account:
+                said.append("account_id = (SELECT account_id FROM erp_webhook.account "
+                            f"WHERE company_id = :c AND account_no = {literal(account)})")
+            return (f"UPDATE erp_webhook.invoice SET {', '.join(said)} WHERE company_id = :c AND number = {literal(step[1])};")
         raise ValueError(verb)
 
     def understand(self, row):

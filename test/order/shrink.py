@@ -6,9 +6,9 @@ from .orders import in_order
 from .server import Trial, differences, play
 
 
-def verdicts(cases):
+def verdicts(cases, kind=Trial):
     """What is wrong with each (history, plan): readable lines."""
-    trials = [Trial(h, plan) for h, plan in cases]
+    trials = [kind(h, plan) for h, plan in cases]
     return [judge(t, got) for t, got in zip(trials, play(trials))]
 
 
@@ -26,6 +26,7 @@ def without(history, plan, step):
     """The case less one step; numbers behind it move up."""
     smaller = copy(history)
     smaller.steps = history.steps[:step] + history.steps[step + 1:]
+    smaller.bodies = {n - (n > step): body for n, body in history.bodies.items() if n != step}
     moved = [[n - (n > step) for n in batch if n != step] for batch in plan]
     return smaller, [b for b in moved if b]
 
@@ -33,7 +34,7 @@ def without(history, plan, step):
 def candidates(history, plan):
     """Every case that is one thing smaller."""
     for n, step in enumerate(history.steps):
-        if not (step[0] == "invoice" and any(s[0] == "void" and s[1] == step[1]["number"] for s in history.steps)):
+        if not (step[0] == "invoice" and any(s[0] in ("void", "change") and s[1] == step[1]["number"] for s in history.steps)):
             yield without(history, plan, n)
         if step[0] == "facts" and len(step[1]) > 1:
             for k in range(len(step[1])):
@@ -48,18 +49,18 @@ def candidates(history, plan):
                 yield history, [x for x in fewer if x]
 
 
-def shrink(history, plan):
+def shrink(history, plan, kind=Trial):
     """(history, plan, differences) of a smallest case with the same kind of failure, told in order if that fails too."""
-    lines = verdicts([(history, plan)])[0]
+    lines = verdicts([(history, plan)], kind)[0]
     if not lines:
         return history, plan, ["not to be seen again one after the other: a race"]
     wanted = sort_of(lines)
-    plain = verdicts([(history, in_order(history))])[0]
+    plain = verdicts([(history, in_order(history))], kind)[0]
     if sort_of(plain) == wanted:
         plan, lines = in_order(history), plain
     while True:
         cases = list(candidates(history, plan))
-        found = next(((case, said) for case, said in zip(cases, verdicts(cases)) if sort_of(said) == wanted), None)
+        found = next(((case, said) for case, said in zip(cases, verdicts(cases, kind)) if sort_of(said) == wanted), None)
         if found is None:
             return history, plan, lines
         (history, plan), lines = found
