@@ -27,7 +27,7 @@ PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-s
 SHLIB_LINK = -lcrypto -lssl -lcurl -lxml2
 
 PG_CONFIG ?= pg_config
-GOALS_WITHOUT_SERVER = demo test dependencies order order10k
+GOALS_WITHOUT_SERVER = demo test dependencies order order10k hammer
 ifneq ($(filter-out $(GOALS_WITHOUT_SERVER),$(or $(MAKECMDGOALS),all)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
@@ -58,9 +58,11 @@ demo:
 test:
 	@test/run
 
-# More of what `make test` samples: HISTORIES=n SEED=s; and the main job with EVENTS (10000) from 32 connections.
-.PHONY: order order10k
+# More of what `make test` samples: HISTORIES=n; the main job with EVENTS (10000) from 32 connections; LASTS (600) seconds of 32 sessions on five invoices.
+.PHONY: order order10k hammer
 order:
 	@HISTORIES="$(or $(HISTORIES),1000)" SEED="$(SEED)" test/run order
 order10k:
 	@EVENTS="$(or $(EVENTS),10000)" SEED="$(SEED)" test/run main_job
+hammer:
+	@LASTS="$(or $(LASTS),600)" SEED="$(SEED)" test/run hammer

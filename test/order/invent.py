@@ -106,6 +106,22 @@ def bulk(seed, events):
     return i.h
 
 
+def busy(seed, events):
+    """Many facts about five invoices of two customers: what sessions fight over."""
+    i = Inventor(seed)
+    i.h.accounts = [["C-0", i.home], ["C-1", i.home]]
+    i.h.sources = {"alpha": ["generic", {}], "beta": ["generic", {}]}
+    i.subs = [i.next("sub") for _ in range(3)]
+    for _ in range(5):
+        invoice(i)
+    policies(i)
+    i.h.fixed = len(i.h.steps)
+    links(i)
+    while len(i.h.steps) - i.h.fixed < events:
+        i.r.choices(MAKERS[:-1], weights=WEIGHTS[:-1])[0](i)
+    return i.h
+
+
 def fixture(i):
     for n in range(i.r.randint(1, 3)):
         i.h.accounts.append([f"C-{n}", i.home])

@@ -54,6 +54,7 @@ def shuffled(history, r, fixed=0):
     return [[n] for n in range(fixed)] + batched(order, r)
 
 
-def batched(order, r):
-    size = r.choice([1, 1, 2, 3, len(order) or 1])
+def batched(order, r, sizes=None):
+    """The order in pieces; all of one of the sizes."""
+    size = r.choice(sizes or [1, 1, 2, 3, len(order) or 1])
     return [order[k:k + size] for k in range(0, len(order), size)]
