@@ -23,7 +23,7 @@ ISOLATION = $(sort $(patsubst specs/%.spec,%,$(wildcard specs/*.spec)))
 ISOLATION_OPTS = --inputdir=. --load-extension=erp_webhook
 
 PG_CPPFLAGS = -Isrc $(shell xml2-config --cflags 2>/dev/null)
-PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare -fvisibility=hidden
+PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare
 SHLIB_LINK = -lcrypto -lssl -lcurl -lxml2
 
 PG_CONFIG ?= pg_config

@@ -10,6 +10,9 @@
 
 #include "common/jsonapi.h"
 #include "mb/pg_wchar.h"
+#include "utils/datetime.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
 #include "storage/latch.h"
 
 /* 17 gave wait event sets a resource owner, 18 a header. Ours live for one wait, outside transactions. */
@@ -31,6 +34,44 @@ ewh_json_lexer(const char *json, size_t len)
 #else
 	return makeJsonLexContextCstringLen((char *) json, (int) len, PG_UTF8, false);
 #endif
+}
+
+/* Memory for the extra of a setting's check hook, in the allocator the server frees it with. */
+static inline void *
+ewh_guc_extra(size_t size)
+{
+#if PG_VERSION_NUM >= 160000
+	return guc_malloc(LOG, size);
+#else
+	return malloc(size);
+#endif
+}
+
+/* A complete date and time, read without raising; false for anything else, `now` and `infinity` included. */
+static inline bool
+ewh_read_datetime(const char *text, TimestampTz *at)
+{
+	char		work[MAXDATELEN + MAXDATEFIELDS];
+	char	   *field[MAXDATEFIELDS];
+	int			type[MAXDATEFIELDS];
+	int			nfields;
+	int			kind;
+	int			zone;
+	fsec_t		fraction;
+	struct pg_tm tm;
+
+	if (ParseDateTime(text, work, sizeof(work), field, type, MAXDATEFIELDS, &nfields) != 0)
+		return false;
+#if PG_VERSION_NUM >= 160000
+	DateTimeErrorExtra extra;
+
+	if (DecodeDateTime(field, type, nfields, &kind, &tm, &fraction, &zone, &extra) != 0)
+		return false;
+#else
+	if (DecodeDateTime(field, type, nfields, &kind, &tm, &fraction, &zone) != 0)
+		return false;
+#endif
+	return kind == DTK_DATE && tm2timestamp(&tm, fraction, &zone, at) == 0;
 }
 
 #endif							/* EWH_COMPAT_H */

@@ -19,6 +19,7 @@ typedef struct EwhSource
 	const char *name;
 	bool		known;			/* false: the dummy that stands for every unknown name */
 	bool		active;
+	const char *broken;			/* what is wrong with its configuration; then nothing below `settings` is there */
 	int32		company_id;
 	int32		source_id;
 	const char *provider;
@@ -33,7 +34,7 @@ typedef struct EwhSource
 	MemoryContext context;		/* all of the above */
 } EwhSource;
 
-/* Never NULL; raises only for a broken configuration, never for the name. */
+/* Never NULL: an unknown name gives the dummy, a broken configuration says so in `broken`. */
 extern EwhSource *ewh_source_lookup(const char *name);
 
 #endif							/* EWH_SOURCE_H */

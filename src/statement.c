@@ -1,0 +1,185 @@
+/*
+ * statement.c: the only room that calls SPI: a table of statements, each prepared once per backend.
+ *
+ * Plans are kept until the schema's oid changes: DROP EXTENSION and CREATE EXTENSION in one session give every type of
+ * ours a new oid, and a plan made for the old event[] would refuse the new one.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/snapmgr.h"
+
+#include "statement.h"
+
+#define MAX_ARGS 4
+
+typedef struct Statement
+{
+	const char *name;
+	const char *sql;
+	const char *types[MAX_ARGS];
+	bool		reads;			/* runs under the latest snapshot and writes nothing */
+} Statement;
+
+/* The columns ingest fills, in the order of the table; the others have defaults. */
+#define EVENT_COLUMNS(e) \
+	e "company_id, " e "source_id, " e "external_id, " e "type, " e "kind, " e "state, " e "reason, " \
+	e "occurred_at, " e "received_at, " e "signed_at, " e "delivery_id, " e "object_ref, " e "payment_ref, " \
+	e "account_ref, " e "subscription_ref, " e "correlation, " e "correlation_amounts, " e "amount, " e "currency, " \
+	e "fee, " e "fee_currency, " e "to_amount, " e "to_currency, " e "value_date, " e "attempt, " e "payout_ref, " \
+	e "bank_ref, " e "end_to_end_id, " e "digest, " e "origin, " e "attempts, " e "retry_at, " e "sqlstate, " e "error"
+
+static const Statement statements[EWH_STATEMENTS] = {
+	[EWH_LOAD_SOURCE] = {"load_source",
+		"SELECT s.company_id, s.source_id, s.provider, s.trust, s.active, s.settings,"
+		"       erp_webhook.provider_scheme(p.provider), p.response, p.reading,"
+		"       (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('match', e.match, 'kind', e.kind, 'fields', e.fields)"
+		"               ORDER BY e.shipped, e.ordinal)"
+		"        FROM erp_webhook.provider_event e WHERE e.provider = s.provider)"
+		" FROM erp_webhook.source_name n"
+		" JOIN erp_webhook.source s ON s.company_id = n.company_id AND s.source_id = n.source_id"
+		" LEFT JOIN erp_webhook.provider p ON p.provider = s.provider"
+		" WHERE n.name = $1",
+		{"text"}, true},
+	/*
+	 * Newest first: after a rotation nearly every request is signed by the new secret. Keys the worker fetched are public
+	 * and not sealed: they have no key_name.
+	 */
+	[EWH_LOAD_SECRETS] = {"load_secrets",
+		"SELECT secret_id, key_id, purpose, sealed, key_name, pg_catalog.lower(valid), pg_catalog.upper(valid)"
+		" FROM erp_webhook.secret WHERE company_id = $1 AND source_id = $2"
+		" UNION ALL"
+		" SELECT 0, key_id, 'verify', pg_catalog.convert_to(key, 'UTF8'), NULL, pg_catalog.lower(valid), pg_catalog.upper(valid)"
+		" FROM erp_webhook.fetched_key WHERE company_id = $1 AND source_id = $2"
+		" ORDER BY 1 DESC",
+		{"int4", "int4"}, true},
+	[EWH_INSERT_EVENTS] = {"insert_events",
+		"INSERT INTO erp_webhook.event (" EVENT_COLUMNS("") ")"
+		" SELECT " EVENT_COLUMNS("e.") " FROM pg_catalog.unnest($1) e"
+		" ON CONFLICT (company_id, source_id, external_id) DO NOTHING"
+		" RETURNING company_id, source_id, external_id, event_id",
+		{"erp_webhook.event[]"}, false},
+	[EWH_FIND_EVENTS] = {"find_events",
+		"SELECT k.n, e.event_id, e.digest"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
+		"      WITH ORDINALITY k (company_id, source_id, external_id, n)"
+		" JOIN erp_webhook.event e USING (company_id, source_id, external_id)",
+		{"int4[]", "int4[]", "text[]"}, false},
+	[EWH_INSERT_DELIVERIES] = {"insert_deliveries",
+		"INSERT INTO erp_webhook.delivery SELECT d.* FROM pg_catalog.unnest($1) d",
+		{"erp_webhook.delivery[]"}, false},
+	[EWH_INSERT_CONFLICTS] = {"insert_conflicts",
+		"INSERT INTO erp_webhook.event_conflict SELECT c.* FROM pg_catalog.unnest($1) c"
+		" ON CONFLICT (company_id, event_id, digest) DO NOTHING RETURNING delivery_id",
+		{"erp_webhook.event_conflict[]"}, false},
+};
+
+static SPIPlanPtr plans[EWH_STATEMENTS];
+static Oid	planned_schema = InvalidOid;
+
+/* Forget all plans if the extension was made anew since they were prepared. */
+static void
+check_schema(void)
+{
+	Oid			schema = get_namespace_oid("erp_webhook", false);
+
+	if (schema == planned_schema)
+		return;
+	for (int i = 0; i < EWH_STATEMENTS; i++)
+		if (plans[i])
+		{
+			SPI_freeplan(plans[i]);
+			plans[i] = NULL;
+		}
+	planned_schema = schema;
+}
+
+/* The plan of a statement, prepared at first use. */
+static SPIPlanPtr
+plan_of(EwhStatement which)
+{
+	const Statement *s = &statements[which];
+	Oid			types[MAX_ARGS];
+	int			nargs = 0;
+	SPIPlanPtr	plan;
+
+	if (plans[which])
+		return plans[which];
+	for (; nargs < MAX_ARGS && s->types[nargs]; nargs++)
+		types[nargs] = DatumGetObjectId(DirectFunctionCall1(regtypein, CStringGetDatum(s->types[nargs])));
+	plan = SPI_prepare(s->sql, nargs, types);
+	if (plan == NULL || SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not prepare statement %s: %s", s->name, SPI_result_code_string(SPI_result));
+	plans[which] = plan;
+	return plan;
+}
+
+/* Execute under a snapshot of its own if the statement only reads, so that what was committed just now is seen. */
+static void
+execute(EwhStatement which, Datum *args, const char *nulls)
+{
+	SPIPlanPtr	plan = plan_of(which);
+	int			result;
+
+	if (statements[which].reads)
+		PushActiveSnapshot(GetLatestSnapshot());
+	result = SPI_execute_plan(plan, args, nulls, statements[which].reads, 0);
+	if (statements[which].reads)
+		PopActiveSnapshot();
+	if (result < 0)
+		elog(ERROR, "statement %s failed: %s", statements[which].name, SPI_result_code_string(result));
+}
+
+/*
+ * Run a statement and hand each row of its result to `row`. Returns the number of rows processed.
+ */
+uint64
+ewh_statement_run(EwhStatement which, Datum *args, const char *nulls, EwhRow row, void *arg)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	uint64		processed;
+
+	check_schema();
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	execute(which, args, nulls);
+	processed = SPI_processed;
+	if (row && SPI_tuptable)
+	{
+		SPITupleTable *table = SPI_tuptable;
+		MemoryContext spi = MemoryContextSwitchTo(caller);
+
+		for (uint64 i = 0; i < table->numvals; i++)
+			row(table->vals[i], table->tupdesc, arg);
+		MemoryContextSwitchTo(spi);
+	}
+	SPI_finish();
+	return processed;
+}
+
+/* A column (from 1) as text copied into the current context; NULL if it is null. */
+char *
+ewh_row_text(HeapTuple row, TupleDesc desc, int column)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(row, column, desc, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/* A column (from 1) copied into the current context. */
+Datum
+ewh_row_datum(HeapTuple row, TupleDesc desc, int column, bool *isnull)
+{
+	Form_pg_attribute attribute = TupleDescAttr(desc, column - 1);
+	Datum		value = heap_getattr(row, column, desc, isnull);
+
+	if (*isnull)
+		return (Datum) 0;
+	if (attribute->attlen == -1)
+		return PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+	return datumCopy(value, attribute->attbyval, attribute->attlen);
+}

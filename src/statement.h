@@ -1,0 +1,30 @@
+/*
+ * statement.h: the statements C runs, by name.
+ */
+#ifndef EWH_STATEMENT_H
+#define EWH_STATEMENT_H
+
+#include "postgres.h"
+
+#include "access/htup.h"
+#include "access/tupdesc.h"
+
+typedef enum EwhStatement
+{
+	EWH_LOAD_SOURCE,
+	EWH_LOAD_SECRETS,
+	EWH_INSERT_EVENTS,
+	EWH_FIND_EVENTS,
+	EWH_INSERT_DELIVERIES,
+	EWH_INSERT_CONFLICTS,
+	EWH_STATEMENTS				/* how many */
+} EwhStatement;
+
+/* Called for each row of a result, in the memory context of whoever ran the statement. */
+typedef void (*EwhRow) (HeapTuple row, TupleDesc desc, void *arg);
+
+extern uint64 ewh_statement_run(EwhStatement which, Datum *args, const char *nulls, EwhRow row, void *arg);
+extern char *ewh_row_text(HeapTuple row, TupleDesc desc, int column);
+extern Datum ewh_row_datum(HeapTuple row, TupleDesc desc, int column, bool *isnull);
+
+#endif							/* EWH_STATEMENT_H */
