@@ -27,7 +27,7 @@ PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-s
 SHLIB_LINK = -lcrypto -lssl -lcurl -lxml2
 
 PG_CONFIG ?= pg_config
-GOALS_WITHOUT_SERVER = demo test dependencies order order10k hammer
+GOALS_WITHOUT_SERVER = demo test dependencies interop order order10k hammer
 ifneq ($(filter-out $(GOALS_WITHOUT_SERVER),$(or $(MAKECMDGOALS),all)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
@@ -66,3 +66,8 @@ order10k:
 	@EVENTS="$(or $(EVENTS),10000)" SEED="$(SEED)" test/run main_job
 hammer:
 	@LASTS="$(or $(LASTS),600)" SEED="$(SEED)" test/run hammer
+
+# The providers' official npm packages against the running ingress: they sign, we accept and settle; we sign, they verify.
+.PHONY: interop
+interop:
+	@test/interop/run
