@@ -261,13 +261,13 @@ remedy_for(const char *sqlstate)
 		{"40", AGAIN},		   /* serialization failure, deadlock */
 		{"55P03", AGAIN},	   /* lock not available */
 		{"57014", AGAIN},	   /* statement timeout */
+		{"XX", AGAIN},		   /* internal: a fault that this event may have found, so others are not held up */
 		{"08", AGAIN_LATER},   /* connection */
 		{"25", AGAIN_LATER},   /* read-only: a standby, or what was the primary */
 		{"53", AGAIN_LATER},   /* out of disk, memory, connections */
 		{"55", AGAIN_LATER},   /* object not in the state needed */
 		{"57", AGAIN_LATER},   /* shutdown, crash, starting up */
 		{"58", AGAIN_LATER},   /* I/O */
-		{"XX", AGAIN_LATER},   /* internal */
 	};
 
 	if (sqlstate == NULL)
