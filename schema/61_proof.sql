@@ -1,0 +1,10 @@
+-- Is it genuine? What C offers of the proof wing without a source; verify() and sign() stand in 62.
+
+CREATE FUNCTION erp_webhook.verify_with(
+  scheme jsonb, secrets jsonb, settings jsonb, headers jsonb, body bytea, method text DEFAULT 'POST', url text DEFAULT NULL,
+  at timestamptz DEFAULT now()) RETURNS erp_webhook.verdict
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'erp_webhook_verify_with';
+COMMENT ON FUNCTION erp_webhook.verify_with(jsonb, jsonb, jsonb, jsonb, bytea, text, text, timestamptz) IS
+  'try a scheme before a source uses it: secrets is {"secrets": [{"secret", "key_id", "purpose"}]}; nothing is stored';
+REVOKE ALL ON FUNCTION erp_webhook.verify_with(jsonb, jsonb, jsonb, jsonb, bytea, text, text, timestamptz) FROM PUBLIC;
