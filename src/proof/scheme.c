@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_collation.h"
+#include "mb/pg_wchar.h"
 #include "regex/regex.h"
 #include "utils/builtins.h"
 
@@ -77,10 +78,14 @@ compile_pattern(char *pattern)
 	return pattern;
 }
 
-/* Does the pattern (POSIX with the server's advanced syntax) match the text? */
+/* Does the pattern (POSIX with the server's advanced syntax) match the text? What is not text matches nothing. */
 bool
 ewh_scheme_matches(const char *pattern, EwhBytes text)
 {
+	if (text.data == NULL)
+		text = ewh_bytes("");
+	if (!pg_verify_mbstr(PG_UTF8, text.data, (int) text.len, true))
+		return false;
 	return RE_compile_and_execute(cstring_to_text(pattern), (char *) text.data, (int) text.len, REG_ADVANCED,
 								  C_COLLATION_OID, 0, NULL);
 }

@@ -588,6 +588,8 @@ ewh_verify(EwhScheme *scheme, EwhSecret *secrets, int nsecrets, const EwhRequest
 	trial.view.url = request->url;
 	memset(verdict, 0, sizeof(*verdict));
 	verdict->content = request->body;
+	verdict->scheme = scheme;
+	verdict->at = at;
 	verdict->reason = prove(&trial);
 	if (verdict->reason == NULL && scheme->decrypt != EWH_DECRYPT_NOTHING)
 		verdict->reason = ewh_decrypt(scheme, secrets, nsecrets, &trial.view, at, verdict);

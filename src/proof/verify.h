@@ -26,6 +26,8 @@ typedef struct EwhVerdict
 	TimestampTz signed_at;
 	bool		decrypted;
 	EwhBytes	content;		/* the decrypted plaintext, else the body */
+	EwhScheme  *scheme;			/* what was asked, and when: for handshakes, which answer in the same terms */
+	TimestampTz at;
 } EwhVerdict;
 
 extern void ewh_verify(EwhScheme *scheme, EwhSecret *secrets, int nsecrets, const EwhRequest *request,
