@@ -15,6 +15,7 @@ PG_MODULE_MAGIC;
 extern PGDLLEXPORT void _PG_init(void);
 
 TimestampTz ewh_setting_clock = 0;
+int			ewh_setting_keep_deliveries = 0;
 char	   *ewh_setting_key_command = NULL;
 char	   *ewh_setting_key_file = NULL;
 int			ewh_setting_max_batch = 0;
@@ -22,7 +23,7 @@ int			ewh_setting_max_body = 0;
 
 static char *clock_text = NULL;
 
-/* Accept a complete point in time, without raising; no `now`, no `tomorrow`: a test's clock stands still. */
+/* Accept a point in time, or nothing; a check hook must not raise. */
 static bool
 check_clock(char **value, void **extra, GucSource source)
 {
@@ -49,6 +50,9 @@ define_settings(void)
 	DefineCustomStringVariable("erp_webhook.clock",
 							   "The time ingest() takes for now, for tests; empty: the server's clock.", NULL,
 							   &clock_text, "", PGC_SUSET, 0, check_clock, assign_clock, NULL);
+	DefineCustomIntVariable("erp_webhook.keep_deliveries",
+							"Months that received bodies are kept; 0: for ever. Events are kept in any case.", NULL,
+							&ewh_setting_keep_deliveries, 0, 0, 1200, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("erp_webhook.key_command",
 							   "Command that prints the key secrets are sealed with; it goes before key_file.", NULL,
 							   &ewh_setting_key_command, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);

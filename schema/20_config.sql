@@ -22,6 +22,22 @@ CREATE TABLE erp_webhook.provider (
 );
 COMMENT ON TABLE erp_webhook.provider IS 'one row a provider: how it signs, what it wants as an answer, where its events say what';
 
+-- A row we shipped that a user made his own (shipped = false) is in the dump, and meets ours when it is restored.
+CREATE FUNCTION erp_webhook.make_room_for_own_row() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF erp_webhook.restoring() AND NOT NEW.shipped THEN
+    DELETE FROM erp_webhook.provider p WHERE p.provider = NEW.provider AND p.shipped;
+  END IF;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.make_room_for_own_row() IS 'trigger: a restored row of the user''s own takes the place of the shipped one';
+CREATE TRIGGER make_room_for_own_row BEFORE INSERT ON erp_webhook.provider
+  FOR EACH ROW EXECUTE FUNCTION erp_webhook.make_room_for_own_row();
+
 -- A user's own rules may stand beside the shipped ones of a provider and are tried before them (shipped sorts last).
 CREATE TABLE erp_webhook.provider_event (
   provider text NOT NULL,
@@ -134,3 +150,19 @@ CREATE TRIGGER source_is_kept BEFORE DELETE OR TRUNCATE ON erp_webhook.source
   FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.forbid('Set active to false instead.');
 CREATE TRIGGER secret_is_kept BEFORE DELETE OR TRUNCATE ON erp_webhook.secret
   FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.forbid('End its validity instead: it still proves what it signed.');
+
+-- At COMMIT of a change here every backend forgets the sources it knows. ALWAYS: also when a replica applies the change.
+CREATE FUNCTION erp_webhook.configuration_changed() RETURNS trigger
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'erp_webhook_configuration_changed';
+COMMENT ON FUNCTION erp_webhook.configuration_changed() IS 'trigger: tells every backend at COMMIT that sources are to be read again';
+DO $$
+DECLARE t text;
+BEGIN
+  FOREACH t IN ARRAY '{company,provider,provider_event,provider_currency,source,source_name,secret}'::text[] LOOP
+    EXECUTE format('CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON erp_webhook.%I '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.configuration_changed()', t);
+    EXECUTE format('ALTER TABLE erp_webhook.%I ENABLE ALWAYS TRIGGER configuration_changed', t);
+  END LOOP;
+END
+$$;

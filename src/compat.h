@@ -47,7 +47,7 @@ ewh_guc_extra(size_t size)
 #endif
 }
 
-/* A complete date and time, read without raising; false for anything else, `now` and `infinity` included. */
+/* A point in time, read without raising; false for anything else, `infinity` included. */
 static inline bool
 ewh_read_datetime(const char *text, TimestampTz *at)
 {

@@ -36,9 +36,7 @@ static const Statement statements[EWH_STATEMENTS] = {
 	[EWH_LOAD_SOURCE] = {"load_source",
 		"SELECT s.company_id, s.source_id, s.provider, s.trust, s.active, s.settings,"
 		"       erp_webhook.provider_scheme(p.provider), p.response, p.reading,"
-		"       (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('match', e.match, 'kind', e.kind, 'fields', e.fields)"
-		"               ORDER BY e.shipped, e.ordinal)"
-		"        FROM erp_webhook.provider_event e WHERE e.provider = s.provider)"
+		"       erp_webhook.provider_events(s.provider)"
 		" FROM erp_webhook.source_name n"
 		" JOIN erp_webhook.source s ON s.company_id = n.company_id AND s.source_id = n.source_id"
 		" LEFT JOIN erp_webhook.provider p ON p.provider = s.provider"

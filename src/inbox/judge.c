@@ -1,0 +1,176 @@
+/*
+ * judge.c: one request: is it well formed, genuine, a handshake, and what does it say? Reads, and writes nothing.
+ *
+ * Works in the caller's context, which is reset after each request; what outlives it is copied into `keep`.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "inbox/batch.h"
+#include "inbox/kept.h"
+#include "reading/normalise.h"
+#include "settings.h"
+
+static EwhBytes
+bytes_of(const char *text)
+{
+	EwhBytes	bytes = {text, text ? strlen(text) : 0};
+
+	return bytes;
+}
+
+static void
+malformed(EwhJudgement *out, int http_status, const char *reason)
+{
+	out->outcome = "malformed";
+	out->reason = reason;
+	out->reply = (EwhReply) {.http_status = http_status, .content_type = "text/plain"};
+}
+
+/* A body we would have to unpack first is not the body that was signed (RFC 9110 section 8.4). */
+static bool
+is_encoded(const EwhRequest *req)
+{
+	const EwhHeader *header = ewh_request_header(req, "content-encoding");
+
+	if (header == NULL || header->value.len == 0)
+		return false;
+	return header->repeated || header->value.len != 8 || pg_strncasecmp(header->value.data, "identity", 8) != 0;
+}
+
+/* Is this HTTP that can be looked at? Fills req; on false `out` says what is wrong. */
+static bool
+check_form(const EwhArrival *arrival, EwhRequest *req, EwhJudgement *out)
+{
+	if (arrival->source == NULL || arrival->headers == NULL || arrival->body == NULL)
+	{
+		malformed(out, 400, "null");
+		return false;
+	}
+	if (!ewh_request_headers(arrival->headers, req))
+	{
+		malformed(out, 400, "headers");
+		return false;
+	}
+	if (VARSIZE_ANY_EXHDR(arrival->body) > (Size) ewh_setting_max_body * 1024)
+	{
+		malformed(out, 413, "too large");
+		return false;
+	}
+	if (is_encoded(req))
+	{
+		malformed(out, 415, "content-encoding");
+		return false;
+	}
+	req->method = bytes_of(arrival->method ? arrival->method : "POST");
+	req->url = bytes_of(arrival->url);
+	req->body.data = VARDATA_ANY(arrival->body);
+	req->body.len = VARSIZE_ANY_EXHDR(arrival->body);
+	return true;
+}
+
+/* The answer in memory that lasts. */
+static EwhReply
+copy_reply(const EwhReply *reply, MemoryContext keep)
+{
+	EwhReply	copy = *reply;
+	MemoryContext old = MemoryContextSwitchTo(keep);
+
+	if (reply->content_type)
+		copy.content_type = pstrdup(reply->content_type);
+	if (reply->body.len > 0)
+		copy.body.data = memcpy(palloc(reply->body.len), reply->body.data, reply->body.len);
+	MemoryContextSwitchTo(old);
+	return copy;
+}
+
+static void
+reject(EwhSource *source, const EwhRequest *req, const EwhVerdict *verdict, const char *reason, MemoryContext keep,
+	   EwhJudgement *out)
+{
+	EwhReply	reply = {0};
+
+	ewh_answer(source->answer, "rejected", req, verdict, source->secrets, source->nsecrets, &reply);
+	out->outcome = "rejected";
+	out->reason = reason;
+	out->reply = copy_reply(&reply, keep);
+}
+
+/* A configuration of ours that is broken is not the sender's fault: he is asked to come again. */
+static void
+postpone(EwhSource *source, MemoryContext keep, EwhJudgement *out)
+{
+	out->outcome = "rejected";
+	out->reason = "broken_source";
+	out->reply = (EwhReply) {.http_status = 503, .content_type = "text/plain"};
+	ereport(LOG, (errmsg("erp_webhook: source \"%s\" cannot be used: %s", source->name, source->broken)));
+}
+
+/* What a genuine request says, as rows; and the answer, which is the same for every outcome that is kept. */
+static void
+accept(EwhSource *source, const EwhArrival *arrival, const EwhRequest *req, const EwhVerdict *verdict,
+	   MemoryContext keep, EwhJudgement *out)
+{
+	List	   *events = ewh_normalise(source->mapping, req, verdict->content, source->trust);
+	EwhReply	reply = {0};
+	MemoryContext old;
+
+	ewh_answer(source->answer, "accepted", req, verdict, source->secrets, source->nsecrets, &reply);
+	out->reply = copy_reply(&reply, keep);
+	out->secret_id = verdict->secret_id;
+	out->has_signed_at = verdict->has_signed_at;
+	out->signed_at = verdict->signed_at;
+	out->body = arrival->body;
+	out->method = arrival->method ? arrival->method : "POST";
+	out->url = arrival->url;
+	out->headers = MemoryContextStrdup(keep, ewh_kept_text(source->kept_headers, req));
+	out->nfacts = list_length(events);
+	old = MemoryContextSwitchTo(keep);
+	out->facts = palloc0(sizeof(EwhFact) * Max(out->nfacts, 1));
+	for (int i = 0; i < out->nfacts; i++)
+	{
+		ewh_fact_fill(&out->facts[i], out, list_nth(events, i));
+		out->facts[i].position = i;
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Judge one request as of `now`. The work of an unknown or inactive source is that of a known one.
+ */
+void
+ewh_judge(const EwhArrival *arrival, TimestampTz now, MemoryContext keep, EwhJudgement *out)
+{
+	EwhRequest	req = {0};
+	EwhVerdict	verdict = {0};
+	EwhReply	reply = {0};
+	EwhSource  *source;
+
+	memset(out, 0, sizeof(*out));
+	out->received_at = now;
+	if (!check_form(arrival, &req, out))
+		return;
+	source = out->source = ewh_source_lookup(arrival->source);
+	if (source->broken)
+	{
+		postpone(source, keep, out);
+		return;
+	}
+	req.settings = source->settings;
+	ewh_verify(source->scheme, source->secrets, source->nsecrets, &req, now, &verdict);
+	if (!source->known)
+		reject(source, &req, &verdict, "unknown_source", keep, out);
+	else if (!source->active)
+		reject(source, &req, &verdict, "inactive", keep, out);
+	else if (ewh_handshake(source->answer, &req, &verdict, source->secrets, source->nsecrets, &reply))
+	{
+		out->outcome = "handshake";
+		out->reply = copy_reply(&reply, keep);
+	}
+	else if (!verdict.ok)
+		reject(source, &req, &verdict, verdict.reason, keep, out);
+	else
+		accept(source, arrival, &req, &verdict, keep, out);
+}

@@ -1,0 +1,362 @@
+/*
+ * source.c: what one backend knows of the sources it served: configuration compiled, secrets opened.
+ *
+ * The one fact to know: a trigger on every configuration table invalidates the relation cache entry of
+ * erp_webhook.source, so at COMMIT of a change each backend's callback below drops all it knows. What is loaded is read
+ * under the latest snapshot, and loaded again if such a message came meanwhile; so no request that begins after the
+ * COMMIT sees the old configuration. An unknown name is never kept: the source may be made in the next moment.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "inbox/kept.h"
+#include "inbox/source.h"
+#include "inbox/pending.h"
+#include "statement.h"
+
+#define MAX_NAME 200			/* source.name's CHECK */
+
+typedef struct Known
+{
+	char		name[MAX_NAME + 1];
+	EwhSource  *source;
+} Known;
+
+static HTAB *known_sources = NULL;
+static EwhSource *dummy = NULL;
+static Oid	watched = InvalidOid;	/* erp_webhook.source, whose relcache messages we listen to */
+static uint64 generation = 0;	/* counts those messages */
+static List *retired = NIL;		/* contexts of dropped sources that this transaction may still hold */
+
+/* Wipe the opened secrets before their memory is freed. */
+static void
+wipe_secrets(void *arg)
+{
+	EwhSource  *source = arg;
+
+	for (int i = 0; i < source->nsecrets; i++)
+		explicit_bzero((char *) source->secrets[i].value.data, source->secrets[i].value.len);
+}
+
+/* Drop every source; those in use are freed at the end of the transaction. */
+static void
+forget_sources(void)
+{
+	HASH_SEQ_STATUS scan;
+	Known	   *known;
+	MemoryContext old;
+
+	generation++;
+	if (known_sources == NULL)
+		return;
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	hash_seq_init(&scan, known_sources);
+	while ((known = hash_seq_search(&scan)) != NULL)
+	{
+		if (known->source)
+			retired = lappend(retired, known->source->context);
+		hash_search(known_sources, known->name, HASH_REMOVE, NULL);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+static void
+on_relcache_message(Datum arg, Oid relid)
+{
+	if (relid == InvalidOid || relid == watched)
+		forget_sources();
+}
+
+static void
+on_transaction_end(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	for (int i = 0; i < list_length(retired); i++)
+		MemoryContextDelete(list_nth(retired, i));
+	list_free(retired);
+	retired = NIL;
+}
+
+/* Which relation to listen to; asked again when the extension was dropped and made anew. */
+static void
+watch_configuration(void)
+{
+	static bool registered = false;
+	Oid			relid = get_relname_relid("source", get_namespace_oid("erp_webhook", false));
+
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(on_relcache_message, (Datum) 0);
+		RegisterXactCallback(on_transaction_end, NULL);
+		registered = true;
+	}
+	if (known_sources == NULL)
+	{
+		HASHCTL		info = {.keysize = sizeof(((Known *) 0)->name), .entrysize = sizeof(Known)};
+
+		known_sources = hash_create("erp_webhook sources", 64, &info, HASH_ELEM | HASH_STRINGS);
+	}
+	if (relid != watched)
+		forget_sources();
+	watched = relid;
+}
+
+static Jsonb *
+jsonb_column(HeapTuple row, TupleDesc desc, int column, const char *absent)
+{
+	bool		isnull;
+	Datum		value = ewh_row_datum(row, desc, column, &isnull);
+
+	if (isnull)
+		value = DirectFunctionCall1(jsonb_in, CStringGetDatum(absent));
+	return DatumGetJsonbP(value);
+}
+
+/* What load_source and load_secrets bring, before it is compiled and opened. */
+typedef struct Loading
+{
+	EwhSource  *source;
+	int			allocated;
+	char	  **key_names;		/* as long as source->secrets; NULL: not sealed */
+	Jsonb	   *scheme;
+	Jsonb	   *response;
+	Jsonb	   *reading;
+	Jsonb	   *events;
+} Loading;
+
+/* The row of load_source. */
+static void
+take_source(HeapTuple row, TupleDesc desc, void *arg)
+{
+	Loading    *loading = arg;
+	EwhSource  *source = loading->source;
+	bool		isnull;
+	MemoryContext old = MemoryContextSwitchTo(source->context);
+
+	source->known = true;
+	source->company_id = DatumGetInt32(ewh_row_datum(row, desc, 1, &isnull));
+	source->source_id = DatumGetInt32(ewh_row_datum(row, desc, 2, &isnull));
+	source->provider = ewh_row_text(row, desc, 3);
+	source->trust = ewh_row_text(row, desc, 4);
+	source->active = DatumGetBool(ewh_row_datum(row, desc, 5, &isnull));
+	source->settings = jsonb_column(row, desc, 6, "{}");
+	loading->scheme = jsonb_column(row, desc, 7, "null");
+	loading->response = jsonb_column(row, desc, 8, "{}");
+	loading->reading = jsonb_column(row, desc, 9, "{}");
+	loading->events = jsonb_column(row, desc, 10, "[]");
+	MemoryContextSwitchTo(old);
+}
+
+static void *
+grow(void *array, Size size)
+{
+	return array ? repalloc(array, size) : palloc(size);
+}
+
+static TimestampTz
+bound_or(HeapTuple row, TupleDesc desc, int column, TimestampTz unbounded)
+{
+	bool		isnull;
+	Datum		value = ewh_row_datum(row, desc, column, &isnull);
+
+	return isnull ? unbounded : DatumGetTimestampTz(value);
+}
+
+/* One row of load_secrets, still sealed. */
+static void
+take_secret(HeapTuple row, TupleDesc desc, void *arg)
+{
+	Loading    *loading = arg;
+	EwhSource  *source = loading->source;
+	bool		isnull;
+	MemoryContext old = MemoryContextSwitchTo(source->context);
+	EwhSecret  *secret;
+	bytea	   *stored;
+
+	if (source->nsecrets == loading->allocated)
+	{
+		loading->allocated += 4;
+		source->secrets = grow(source->secrets, loading->allocated * sizeof(EwhSecret));
+		loading->key_names = grow(loading->key_names, loading->allocated * sizeof(char *));
+	}
+	secret = &source->secrets[source->nsecrets];
+	memset(secret, 0, sizeof(EwhSecret));
+	secret->secret_id = DatumGetInt32(ewh_row_datum(row, desc, 1, &isnull));
+	secret->key_id = ewh_row_text(row, desc, 2);
+	secret->purpose = ewh_row_text(row, desc, 3);
+	stored = DatumGetByteaPP(ewh_row_datum(row, desc, 4, &isnull));
+	loading->key_names[source->nsecrets] = ewh_row_text(row, desc, 5);
+	secret->valid_from = bound_or(row, desc, 6, DT_NOBEGIN);
+	secret->valid_until = bound_or(row, desc, 7, DT_NOEND);
+	secret->value.data = VARDATA_ANY(stored);
+	secret->value.len = VARSIZE_ANY_EXHDR(stored);
+	source->nsecrets++;
+	MemoryContextSwitchTo(old);
+}
+
+/* Open the secrets and compile the rows; raises for a broken one, or a sealing key that is not there. */
+static void
+compile(Loading *loading)
+{
+	EwhSource  *source = loading->source;
+	MemoryContext old = MemoryContextSwitchTo(source->context);
+
+	for (int i = 0; i < source->nsecrets; i++)
+		if (loading->key_names[i])
+			source->secrets[i].value = ewh_keyring_open(source->secrets[i].value, loading->key_names[i]);
+	source->scheme = ewh_scheme_compile(loading->scheme);
+	source->answer = ewh_answer_compile(loading->response);
+	source->mapping = ewh_mapping_compile(loading->reading, loading->events);
+	source->kept_headers = ewh_kept_headers(loading->scheme, loading->response, loading->reading, loading->events);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Compile, and keep what was wrong in source->broken rather than raise: one broken source must not take the others of
+ * its batch with it. Needs no subtransaction: compiling and opening touch no table and take no lock.
+ */
+static void
+try_to_compile(Loading *loading)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		compile(loading);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(loading->source->context);
+		error = CopyErrorData();
+		FlushErrorState();
+		loading->source->broken = error->message;
+		MemoryContextSwitchTo(caller);
+	}
+	PG_END_TRY();
+}
+
+/* A source with a memory context of its own, empty. */
+static EwhSource *
+make_source(const char *name)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "erp_webhook source", ALLOCSET_SMALL_SIZES);
+	EwhSource  *source = MemoryContextAllocZero(context, sizeof(EwhSource));
+	MemoryContextCallback *wipe = MemoryContextAlloc(context, sizeof(MemoryContextCallback));
+
+	source->context = context;
+	source->name = MemoryContextStrdup(context, name);
+	wipe->func = wipe_secrets;
+	wipe->arg = source;
+	MemoryContextRegisterResetCallback(context, wipe);
+	return source;
+}
+
+/* Read and compile a source as it is now; NULL if there is none of that name. */
+static EwhSource *
+load_source(const char *name)
+{
+	Loading		loading = {.source = make_source(name)};
+	EwhSource  *source = loading.source;
+	Datum		by_name = CStringGetTextDatum(name);
+	Datum		by_id[2];
+
+	if (ewh_statement_run(EWH_LOAD_SOURCE, &by_name, NULL, take_source, &loading) == 0)
+	{
+		MemoryContextDelete(source->context);
+		return NULL;
+	}
+	by_id[0] = Int32GetDatum(source->company_id);
+	by_id[1] = Int32GetDatum(source->source_id);
+	ewh_statement_run(EWH_LOAD_SECRETS, by_id, NULL, take_secret, &loading);
+	try_to_compile(&loading);
+	return source;
+}
+
+/*
+ * What stands for every unknown name: an active source with a key nobody has, so that an unknown name costs a forger's
+ * clock the same HMAC over the same body.
+ */
+static EwhSource *
+dummy_source(void)
+{
+	Loading		loading = {0};
+	char	   *secret;
+
+	if (dummy)
+		return dummy;
+	loading.source = make_source("");
+	secret = MemoryContextAlloc(loading.source->context, 33);
+	if (!pg_strong_random(secret, 32))
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("no random bytes for the key of unknown sources")));
+	loading.source->secrets = MemoryContextAllocZero(loading.source->context, sizeof(EwhSecret));
+	loading.source->secrets[0] = (EwhSecret) {.purpose = "verify", .value = {secret, 32},
+		.valid_from = DT_NOBEGIN, .valid_until = DT_NOEND};
+	loading.source->nsecrets = 1;
+	loading.key_names = palloc0(sizeof(char *));
+	loading.source->active = true;
+	loading.source->provider = "";
+	loading.source->trust = "confirm";
+	loading.scheme = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(
+		"{\"alg\": \"hmac-sha256\", \"key\": \"utf8\", \"msg\": \"{body}\","
+		" \"sig\": {\"from\": \"header:webhook-signature\", \"enc\": \"hex\"}}")));
+	loading.response = loading.reading = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+	loading.events = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("[]")));
+	compile(&loading);
+	MemoryContextSetParent(loading.source->context, TopMemoryContext);
+	dummy = loading.source;
+	return dummy;
+}
+
+/* The source of this name as committed now, or the dummy. Valid until the end of the transaction. */
+EwhSource *
+ewh_source_lookup(const char *name)
+{
+	Known	   *known;
+	EwhSource  *source;
+	uint64		before;
+
+	AcceptInvalidationMessages();
+	watch_configuration();
+	if (strlen(name) > MAX_NAME)
+		return dummy_source();
+	known = hash_search(known_sources, name, HASH_FIND, NULL);
+	if (known)
+		return known->source;
+	do
+	{
+		before = generation;
+		source = load_source(name);
+		if (source && before != generation)
+			MemoryContextDelete(source->context);
+	} while (before != generation);
+	if (source == NULL)
+		return dummy_source();
+	if (source->broken)
+		return source;			/* not kept: it may be mended without a message, by a key file that comes back */
+	MemoryContextSetParent(source->context, TopMemoryContext);
+	known = hash_search(known_sources, name, HASH_ENTER, NULL);
+	known->source = source;
+	return source;
+}
+
+PG_FUNCTION_INFO_V1(erp_webhook_configuration_changed);
+/* configuration_changed() RETURNS trigger: at COMMIT, every backend forgets the sources it knows. */
+Datum
+erp_webhook_configuration_changed(PG_FUNCTION_ARGS)
+{
+	Oid			relid = get_relname_relid("source", get_namespace_oid("erp_webhook", false));
+
+	CacheInvalidateRelcacheByRelid(relid);
+	return PointerGetDatum(NULL);
+}
