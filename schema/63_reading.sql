@@ -1,4 +1,18 @@
--- What bodies say: the catalogue of mappings.
+-- What bodies say: the catalogue's loader, and the reading of a body by a mapping, with nothing verified or stored.
+
+CREATE FUNCTION erp_webhook.read_body(
+  reading jsonb, events jsonb, settings jsonb, headers jsonb, body bytea,
+  method text DEFAULT 'POST', url text DEFAULT NULL, trust text DEFAULT 'full',
+  OUT external_id text, OUT type text, OUT kind text, OUT state text, OUT reason text, OUT object_ref text,
+  OUT payment_ref text, OUT account_ref text, OUT subscription_ref text, OUT correlation text[],
+  OUT correlation_amounts numeric[], OUT amount numeric, OUT currency text, OUT fee numeric, OUT fee_currency text,
+  OUT to_amount numeric, OUT to_currency text, OUT occurred_at timestamptz, OUT value_date date, OUT attempt text,
+  OUT payout_ref text, OUT bank_ref text, OUT end_to_end_id text, OUT digest bytea, OUT ordinal int)
+RETURNS SETOF record
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'erp_webhook_read_body';
+COMMENT ON FUNCTION erp_webhook.read_body(jsonb, jsonb, jsonb, jsonb, bytea, text, text, text)
+  IS 'the events of a body under a mapping that is given: try a mapping before it is stored';
 
 -- A provider's event rows in the order they are tried: the user's own before the shipped ones.
 CREATE FUNCTION erp_webhook.provider_events(provider text) RETURNS jsonb
@@ -10,6 +24,65 @@ AS $$
   FROM erp_webhook.provider_event e WHERE e.provider = $1
 $$;
 COMMENT ON FUNCTION erp_webhook.provider_events(text) IS 'the event rows of a provider as one list, in the order they are tried';
+
+-- References as settlement reads them (SETTLEMENT.md 2.5): the whole string where such an invoice exists, else its parts.
+CREATE FUNCTION erp_webhook.split_references(company int, refs text[]) RETURNS text[]
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  ref text;
+  whole boolean;
+  result text[] := '{}';
+BEGIN
+  FOREACH ref IN ARRAY coalesce(refs, '{}') LOOP
+    whole := ref !~ '[,;|[:space:]]';
+    IF NOT whole THEN
+      whole := EXISTS (SELECT FROM erp_webhook.invoice i WHERE i.company_id = company AND i.number = ref);
+    END IF;
+    IF whole THEN
+      result := result || ref;
+    ELSE
+      result := result || ARRAY(SELECT w FROM regexp_split_to_table(ref, '[,;|[:space:]]+') WITH ORDINALITY AS t (w, o)
+                                WHERE w <> '' ORDER BY o);
+    END IF;
+  END LOOP;
+  RETURN nullif(result, '{}');
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.split_references(int, text[]) IS 'references as settlement reads them';
+
+CREATE FUNCTION erp_webhook.preview(
+  source text, headers jsonb, body bytea, method text DEFAULT 'POST', url text DEFAULT NULL)
+RETURNS TABLE (external_id text, type text, kind text, object_ref text, payment_ref text, amount numeric, currency text,
+               fee numeric, occurred_at timestamptz, correlation text[], account_ref text, subscription_ref text,
+               value_date date, state text, reason text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  s erp_webhook.source;
+  p erp_webhook.provider;
+BEGIN
+  SELECT so.* INTO s
+  FROM erp_webhook.source_name n JOIN erp_webhook.source so USING (company_id, source_id)
+  WHERE n.name = preview.source;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'no source "%"', preview.source USING ERRCODE = 'undefined_object';
+  END IF;
+  SELECT pr.* INTO p FROM erp_webhook.provider pr WHERE pr.provider = s.provider;
+  RETURN QUERY
+    SELECT r.external_id, r.type, r.kind, r.object_ref, r.payment_ref, r.amount, r.currency, r.fee, r.occurred_at,
+           erp_webhook.split_references(s.company_id, r.correlation), r.account_ref, r.subscription_ref, r.value_date,
+           r.state, r.reason
+    FROM erp_webhook.read_body(p.reading, erp_webhook.provider_events(s.provider), s.settings, preview.headers,
+                               preview.body, preview.method, preview.url, s.trust) r
+    ORDER BY r.ordinal;
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.preview(text, jsonb, bytea, text, text)
+  IS 'what a body would become: nothing verified, nothing stored';
 
 -- Idempotent: the install script and every upgrade call it for each file of providers/. Rows of a user's own stay.
 CREATE FUNCTION erp_webhook.load_provider(name text, file jsonb) RETURNS void

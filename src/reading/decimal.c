@@ -6,6 +6,8 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
+
 #include "decimal.h"
 
 const char *const EWH_NOT_A_DECIMAL = "not_a_decimal";
@@ -121,6 +123,16 @@ char *
 ewh_decimal_negate(const char *decimal)
 {
 	return decimal[0] == '-' ? pstrdup(decimal + 1) : psprintf("-%s", decimal);
+}
+
+/* The sum of two canonical decimals; the server's numeric is exact and cannot overflow at our lengths. */
+char *
+ewh_decimal_add(const char *a, const char *b)
+{
+	Datum		x = DirectFunctionCall3(numeric_in, CStringGetDatum(a), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	Datum		y = DirectFunctionCall3(numeric_in, CStringGetDatum(b), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+
+	return DatumGetCString(DirectFunctionCall1(numeric_out, DirectFunctionCall2(numeric_add, x, y)));
 }
 
 bool

@@ -17,6 +17,7 @@ extern const char *const EWH_TOO_MANY_DIGITS;
 
 extern const char *ewh_decimal(EwhBytes text, int shift, int digits, char **out);
 extern char *ewh_decimal_negate(const char *decimal);
+extern char *ewh_decimal_add(const char *a, const char *b);
 extern bool ewh_decimal_is_zero(const char *decimal);
 extern int	ewh_currency_digits(const char *currency);
 

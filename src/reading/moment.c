@@ -126,13 +126,13 @@ from_unix(int64 seconds)
 	return (seconds - (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY) * USECS_PER_SEC;
 }
 
-/* Ten or so digits are seconds; from twelve on they are milliseconds (the year 2001 in one, 5138 in the other). */
+/* Nine to eleven digits are seconds; from twelve on they are milliseconds (the year 2001 in one, 5138 in the other). */
 static bool
 unix_time(EwhBytes text, TimestampTz *at)
 {
 	int64		value = 0;
 
-	if (text.len == 0 || text.len > 15)
+	if (text.len < 9 || text.len > 15)
 		return false;
 	for (size_t i = 0; i < text.len; i++)
 	{
@@ -191,7 +191,7 @@ ewh_moment_date(EwhBytes text, int32 zone)
 	int			month;
 	int			day;
 
-	if (text.len != 8 && text.len != 14 && unix_time(text, &at))
+	if (text.len != 14 && unix_time(text, &at))
 	{
 		int64		east = zone == EWH_NO_ZONE ? 0 : zone;
 
