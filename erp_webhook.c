@@ -57,8 +57,8 @@ define_settings(void)
 							   "Command that prints the key secrets are sealed with; it goes before key_file.", NULL,
 							   &ewh_setting_key_command, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
 	DefineCustomStringVariable("erp_webhook.key_file",
-							   "File that holds the key secrets are sealed with; relative to the data directory.", NULL,
-							   &ewh_setting_key_file, "erp_webhook.key", PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
+							   "File that holds the key secrets are sealed with; empty: one of our own in the data directory.", NULL,
+							   &ewh_setting_key_file, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
 	DefineCustomIntVariable("erp_webhook.max_batch",
 							"Most requests one ingest_batch() takes.", NULL,
 							&ewh_setting_max_batch, 4096, 1, 65536, PGC_SUSET, 0, NULL, NULL, NULL);

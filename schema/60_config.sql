@@ -35,10 +35,17 @@ LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'erp_webhook_check_source';
 COMMENT ON FUNCTION erp_webhook.check_source(text) IS 'raises what is wrong with the configuration of a source, as ingest would find it';
 
-CREATE FUNCTION erp_webhook.seal(secret text, OUT sealed bytea, OUT key_name text)
+CREATE FUNCTION erp_webhook.check_secret(source text, secret text, purpose text) RETURNS void
+LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'erp_webhook_check_secret';
+COMMENT ON FUNCTION erp_webhook.check_secret(text, text, text) IS 'raises where a secret cannot serve its purpose at this source';
+
+CREATE FUNCTION erp_webhook.seal(kind text, company_id int, owner_id int, secret_id int, purpose text, secret text,
+  OUT sealed bytea, OUT key_name text)
 LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'erp_webhook_seal';
-COMMENT ON FUNCTION erp_webhook.seal(text) IS 'seal a secret under the key outside the database';
+COMMENT ON FUNCTION erp_webhook.seal(text, int, int, int, text, text) IS
+  'seal a secret under the key outside the database, for this one row: moved to another it does not open';
 
 CREATE FUNCTION erp_webhook.add_company(name text, currency text) RETURNS int
 LANGUAGE plpgsql VOLATILE
@@ -140,7 +147,6 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.add_source(text, text, text, jsonb) IS 'an account at a provider; its hooks arrive at /hooks/<source>';
 
--- The shortest secret a provider is known to hand out has five characters; an empty one would let anybody sign.
 -- A secret added "from now" was handed out by the provider earlier, and may have signed what arrives late.
 CREATE FUNCTION erp_webhook.add_secret(source text, secret text, valid_from timestamptz DEFAULT now(), valid_until timestamptz DEFAULT NULL,
   key_id text DEFAULT NULL, purpose text DEFAULT 'verify') RETURNS int
@@ -150,10 +156,10 @@ AS $$
 DECLARE
   owner erp_webhook.source := erp_webhook.find_source(source);
   box record;
-  made int;
+  made int := nextval('erp_webhook.secret_secret_id_seq');
 BEGIN
-  IF length(btrim(coalesce(secret, ''), E' \t\r\n')) < 5 THEN
-    RAISE EXCEPTION 'the secret of source "%" is empty or too short', source USING ERRCODE = 'invalid_parameter_value';
+  IF secret IS NULL THEN
+    RAISE EXCEPTION 'the secret of source "%" is null', source USING ERRCODE = 'invalid_parameter_value';
   END IF;
   IF purpose IS NULL OR purpose NOT IN ('verify', 'sign', 'decrypt', 'api') THEN
     RAISE EXCEPTION 'purpose "%" is none of verify, sign, decrypt, api', purpose USING ERRCODE = 'invalid_parameter_value';
@@ -161,12 +167,11 @@ BEGIN
   IF valid_until <= coalesce(valid_from, '-infinity') THEN
     RAISE EXCEPTION 'the secret of source "%" would never be valid', source USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  box := erp_webhook.seal(secret);
-  INSERT INTO erp_webhook.secret (company_id, source_id, sealed, key_name, key_id, purpose, valid)
-    VALUES (owner.company_id, owner.source_id, box.sealed, box.key_name, add_secret.key_id, add_secret.purpose,
-            tstzrange(CASE WHEN valid_from <> now() THEN valid_from END, valid_until))
-    RETURNING secret_id INTO made;
-  PERFORM erp_webhook.check_source(source);
+  PERFORM erp_webhook.check_secret(source, secret, purpose);
+  box := erp_webhook.seal('secret', owner.company_id, owner.source_id, made, purpose, secret);
+  INSERT INTO erp_webhook.secret (company_id, source_id, secret_id, sealed, key_name, key_id, purpose, valid)
+    VALUES (owner.company_id, owner.source_id, made, box.sealed, box.key_name, add_secret.key_id, add_secret.purpose,
+            tstzrange(CASE WHEN valid_from <> now() THEN valid_from END, valid_until));
   RETURN made;
 END
 $$;

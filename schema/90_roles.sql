@@ -175,6 +175,7 @@ BEGIN
   EXECUTE format('GRANT INSERT, UPDATE (settings, trust, active) ON erp_webhook.source TO %I', role);
   EXECUTE format('GRANT INSERT ON erp_webhook.source_name TO %I', role);
   EXECUTE format('GRANT INSERT, UPDATE (valid) ON erp_webhook.secret TO %I', role);
+  EXECUTE format('GRANT USAGE ON SEQUENCE erp_webhook.secret_secret_id_seq TO %I', role);
   EXECUTE format('GRANT INSERT, UPDATE ON erp_webhook.account, erp_webhook.invoice TO %I', role);
   IF company IS NULL THEN
     EXECUTE format('GRANT INSERT, UPDATE ON erp_webhook.company TO %I', role);

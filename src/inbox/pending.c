@@ -1,4 +1,4 @@
-/* Weak stand-ins until keyring, answers and mappings are in: without them the library would not load. */
+/* Weak stand-ins until the readers are in: without them the library would not load. */
 #include "postgres.h"
 
 #include "common/cryptohash.h"
@@ -6,21 +6,12 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
-#include "inbox/pending.h"
 #include "proof/verify.h"
 #include "reading/normalise.h"
 
 #define WEAK __attribute__((weak))
 
-WEAK EwhBytes ewh_keyring_open(EwhBytes sealed, const char *key_name) { return sealed; }
-WEAK EwhBytes ewh_keyring_seal(EwhBytes plain, const char **key_name) { *key_name = "none"; return plain; }
-WEAK EwhAnswer *ewh_answer_compile(Jsonb *response) { return palloc0(1); }
 WEAK EwhMapping *ewh_mapping_compile(Jsonb *reading, Jsonb *events) { return palloc0(1); }
-WEAK void ewh_answer(const EwhAnswer *answer, const char *outcome, const EwhRequest *request,
-					 const struct EwhVerdict *verdict, struct EwhSecret *secrets, int nsecrets, EwhReply *reply)
-{ reply->http_status = strcmp(outcome, "rejected") ? 200 : 401; reply->content_type = "text/plain"; }
-WEAK bool ewh_handshake(const EwhAnswer *answer, const EwhRequest *request, const struct EwhVerdict *verdict,
-						struct EwhSecret *secrets, int nsecrets, EwhReply *reply) { return false; }
 static char *field(Jsonb *j, const char *k)
 { JsonbValue b, *v = getKeyJsonValueFromContainer(&j->root, k, strlen(k), &b);
   return v && v->type == jbvString ? pnstrdup(v->val.string.val, v->val.string.len) : NULL; }

@@ -8,17 +8,26 @@
 #include "utils/builtins.h"
 
 #include "inbox/source.h"
-#include "inbox/pending.h"
+#include "proof/keyring.h"
+
+static EwhBytes
+bytes_arg(FunctionCallInfo fcinfo, int n)
+{
+	text	   *arg = PG_GETARG_TEXT_PP(n);
+	EwhBytes	bytes = {VARDATA_ANY(arg), VARSIZE_ANY_EXHDR(arg)};
+
+	return bytes;
+}
 
 PG_FUNCTION_INFO_V1(erp_webhook_seal);
-/* seal(secret text, OUT sealed bytea, OUT key_name text) */
+/* seal(kind text, company_id int, owner_id int, secret_id int, purpose text, secret text, OUT sealed bytea, OUT key_name text) */
 Datum
 erp_webhook_seal(PG_FUNCTION_ARGS)
 {
-	text	   *secret = PG_GETARG_TEXT_PP(0);
-	EwhBytes	plain = {VARDATA_ANY(secret), VARSIZE_ANY_EXHDR(secret)};
+	EwhBytes	label = ewh_keyring_label(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_INT32(1), PG_GETARG_INT32(2),
+										  PG_GETARG_INT32(3), text_to_cstring(PG_GETARG_TEXT_PP(4)));
 	const char *key_name;
-	EwhBytes	sealed = ewh_keyring_seal(plain, &key_name);
+	EwhBytes	sealed = ewh_keyring_seal(bytes_arg(fcinfo, 5), label, &key_name);
 	TupleDesc	desc;
 	bool		nulls[2] = {false, false};
 	Datum		values[2];
@@ -30,18 +39,36 @@ erp_webhook_seal(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 
-PG_FUNCTION_INFO_V1(erp_webhook_check_source);
-/* check_source(source text) RETURNS void: raises what ingest would find broken */
-Datum
-erp_webhook_check_source(PG_FUNCTION_ARGS)
+/* The source of this name; raises what ingest would find broken. */
+static EwhSource *
+usable_source(const char *name)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	EwhSource  *source = ewh_source_lookup(name);
 
 	if (source->broken)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("source \"%s\" cannot be used: %s", name, source->broken)));
+	return source;
+}
+
+PG_FUNCTION_INFO_V1(erp_webhook_check_secret);
+/* check_secret(source text, secret text, purpose text) RETURNS void: raises where the secret cannot serve its purpose */
+Datum
+erp_webhook_check_secret(PG_FUNCTION_ARGS)
+{
+	EwhSource  *source = usable_source(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+
+	ewh_secret_check(source->scheme, bytes_arg(fcinfo, 1), text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(erp_webhook_check_source);
+/* check_source(source text) RETURNS void: raises what ingest would find broken */
+Datum
+erp_webhook_check_source(PG_FUNCTION_ARGS)
+{
+	usable_source(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	PG_RETURN_VOID();
 }
 

@@ -19,7 +19,7 @@
 
 #include "inbox/kept.h"
 #include "inbox/source.h"
-#include "inbox/pending.h"
+#include "proof/keyring.h"
 #include "statement.h"
 
 #define MAX_NAME 200			/* source.name's CHECK */
@@ -203,6 +203,14 @@ take_secret(HeapTuple row, TupleDesc desc, void *arg)
 	MemoryContextSwitchTo(old);
 }
 
+static void
+open_secret(const EwhSource *source, EwhSecret *secret, const char *key_name)
+{
+	EwhBytes	label = ewh_keyring_label("secret", source->company_id, source->source_id, secret->secret_id, secret->purpose);
+
+	secret->value = ewh_keyring_open(secret->value, label, key_name);
+}
+
 /* Open the secrets and compile the rows; raises for a broken one, or a sealing key that is not there. */
 static void
 compile(Loading *loading)
@@ -212,7 +220,7 @@ compile(Loading *loading)
 
 	for (int i = 0; i < source->nsecrets; i++)
 		if (loading->key_names[i])
-			source->secrets[i].value = ewh_keyring_open(source->secrets[i].value, loading->key_names[i]);
+			open_secret(source, &source->secrets[i], loading->key_names[i]);
 	source->scheme = ewh_scheme_compile(loading->scheme);
 	source->answer = ewh_answer_compile(loading->response);
 	source->mapping = ewh_mapping_compile(loading->reading, loading->events);
