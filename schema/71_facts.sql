@@ -1,0 +1,186 @@
+-- Facts into objects: which object an event is about, and what all events of one object say together (SETTLEMENT 1).
+
+CREATE FUNCTION erp_webhook.family_of(kind text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+  WHEN kind IN ('payment.pending', 'payment.succeeded', 'payment.failed', 'payment.reversed', 'payment.linked') THEN 'payment'
+  WHEN kind IN ('refund.succeeded', 'refund.failed') THEN 'refund'
+  WHEN kind = 'refund.total' THEN 'refund_total'
+  WHEN kind = 'dispute.withdrawn' THEN 'withdrawn'
+  WHEN kind = 'dispute.reinstated' THEN 'reinstated'
+  WHEN kind IN ('payout.scheduled', 'payout.paid', 'payout.failed') THEN 'payout'
+  WHEN kind IN ('bank.credit', 'bank.debit', 'bank.reversed') THEN 'bank'
+  WHEN kind = 'conversion' THEN 'conversion'
+  WHEN kind = 'books.write_off' THEN 'write_off'
+END;
+COMMENT ON FUNCTION erp_webhook.family_of(text) IS 'the family of object a kind of event is about; NULL: it is about no money';
+
+CREATE FUNCTION erp_webhook.succeeds(kind text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN kind IN ('payment.succeeded', 'refund.succeeded', 'refund.total', 'dispute.withdrawn', 'dispute.reinstated', 'payout.paid',
+                'bank.credit', 'bank.debit', 'conversion', 'books.write_off');
+COMMENT ON FUNCTION erp_webhook.succeeds(text) IS 'facts that say the money moved, and how much';
+
+CREATE FUNCTION erp_webhook.takes_back(kind text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN kind IN ('payment.failed', 'payment.reversed', 'refund.failed', 'payout.failed', 'bank.reversed');
+COMMENT ON FUNCTION erp_webhook.takes_back(text) IS 'facts that say the object did not, or does no longer, move money';
+
+-- The objects events are about. A link is about the payment it names; a cumulative refund about its payment; a bank
+-- line is known by its bank reference where it has one, so that its reversal finds it. What takes back and names no
+-- payment stands under its own name, and is nobody's.
+CREATE FUNCTION erp_webhook.objects_named(events erp_webhook.event[]) RETURNS TABLE (
+  source_id int, object text, object_ref text, denomination text, payment_ref text, event_id bigint)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+  SELECT e.source_id, f.family,
+         CASE WHEN e.kind = 'payment.linked' THEN coalesce(e.payment_ref, e.object_ref)
+              WHEN f.family = 'refund_total' THEN coalesce(e.payment_ref, e.object_ref)
+              WHEN e.kind = 'bank.reversed' THEN coalesce(e.bank_ref, e.payment_ref, e.object_ref, e.external_id)
+              WHEN f.family = 'bank' THEN coalesce(e.bank_ref, e.object_ref, e.external_id)
+              WHEN f.family = 'payout' THEN coalesce(e.object_ref, e.payout_ref, e.external_id)
+              ELSE coalesce(e.object_ref, e.payment_ref, e.external_id) END,
+         CASE WHEN f.family = 'payout' THEN coalesce(e.currency, '') ELSE '' END,
+         CASE WHEN f.family IN ('payment', 'refund_total', 'refund', 'withdrawn', 'reinstated')
+              THEN coalesce(e.payment_ref, e.object_ref, e.external_id)
+              WHEN e.kind = 'bank.debit' THEN e.payment_ref END,
+         e.event_id
+  FROM unnest(objects_named.events) e CROSS JOIN LATERAL (SELECT erp_webhook.family_of(e.kind) AS family) f
+  WHERE f.family IS NOT NULL AND e.state = 'applied';
+END;
+COMMENT ON FUNCTION erp_webhook.objects_named(erp_webhook.event[]) IS 'which object each event is about';
+
+-- The facts of objects, each with the moment that orders it. Facts without a currency speak of every part of a payout.
+CREATE FUNCTION erp_webhook.facts_of(company_id int, keys erp_webhook.object_key[]) RETURNS TABLE (
+  source_id int, object text, object_ref text, denomination text, payment_ref text, at timestamptz, fact erp_webhook.event)
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+  SELECT o.source_id, o.object, o.object_ref, o.denomination, o.payment_ref,
+         erp_webhook.moment(e.occurred_at, e.signed_at, e.received_at), e
+  FROM unnest(facts_of.keys) k
+  JOIN erp_webhook.money_object o ON o.company_id = facts_of.company_id
+    AND o.source_id = k.source_id AND o.object = k.object AND o.object_ref = k.object_ref
+  JOIN erp_webhook.money_object told ON told.company_id = o.company_id
+    AND told.source_id = o.source_id AND told.object = o.object AND told.object_ref = o.object_ref
+    AND told.denomination IN (o.denomination, '')
+  CROSS JOIN LATERAL unnest(told.facts) f (event_id)
+  JOIN erp_webhook.event e ON e.company_id = o.company_id AND e.event_id = f.event_id AND e.state = 'applied';
+END;
+COMMENT ON FUNCTION erp_webhook.facts_of(int, erp_webhook.object_key[]) IS 'the applied events of objects';
+
+-- What the facts of each object say together. Amount and currency come from the latest fact that asserts them (of one
+-- moment, the smallest external id); whether it counts, from the latest whole second of success and failure: in the
+-- same second a payment or bank line succeeded, a refund or payout failed.
+CREATE FUNCTION erp_webhook.merged_objects(company_id int, keys erp_webhook.object_key[]) RETURNS TABLE (
+  source_id int, object text, object_ref text, denomination text, reversal boolean, amount numeric, currency text,
+  succeeded_at timestamptz, effective boolean, decided_by bigint, contradicted boolean, debit_side boolean,
+  fee numeric, fee_currency text, fee_by bigint, to_amount numeric, to_currency text,
+  value_date date, payout_ref text, bank_ref text, end_to_end_id text)
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+  WITH said AS (
+    SELECT f.source_id, f.object, f.object_ref, f.denomination, f.at, f.fact,
+           f.object = 'payment' AND f.object_ref <> f.payment_ref
+             AND bool_and((f.fact).kind = 'payment.reversed') OVER (PARTITION BY f.source_id, f.object, f.object_ref) AS reversal
+    FROM erp_webhook.facts_of(merged_objects.company_id, merged_objects.keys) f
+  ), fact AS (
+    SELECT s.*, s.reversal OR erp_webhook.succeeds((s.fact).kind) AS succeeds,
+           NOT s.reversal AND erp_webhook.takes_back((s.fact).kind) AS takes_back
+    FROM said s
+  ), asserted AS (
+    SELECT DISTINCT ON (f.source_id, f.object, f.object_ref, f.denomination) f.*
+    FROM fact f
+    WHERE f.succeeds AND (f.fact).amount IS NOT NULL AND (f.fact).currency IS NOT NULL
+    ORDER BY f.source_id, f.object, f.object_ref, f.denomination, f.at DESC, (f.fact).external_id COLLATE "C"
+  ), charged AS (
+    SELECT DISTINCT ON (f.source_id, f.object, f.object_ref, f.denomination) f.*
+    FROM fact f
+    WHERE (f.fact).fee IS NOT NULL
+    ORDER BY f.source_id, f.object, f.object_ref, f.denomination, f.at DESC, (f.fact).external_id COLLATE "C"
+  ), standing AS (
+    SELECT f.source_id, f.object, f.object_ref, f.denomination, bool_or(f.reversal) AS reversal,
+           min(f.at) FILTER (WHERE f.succeeds) AS succeeded_at,
+           max(date_trunc('second', f.at, 'UTC')) FILTER (WHERE f.succeeds) AS last_success,
+           max(date_trunc('second', f.at, 'UTC')) FILTER (WHERE f.takes_back) AS last_failure,
+           (array_agg((f.fact).event_id ORDER BY f.at DESC, (f.fact).external_id COLLATE "C") FILTER (WHERE f.takes_back))[1] AS taken_back_by,
+           count(DISTINCT ((f.fact).amount, (f.fact).currency))
+             FILTER (WHERE f.succeeds AND (f.fact).amount IS NOT NULL AND (f.fact).currency IS NOT NULL) > 1
+             AND f.object <> 'refund_total' AS contradicted,
+           (array_agg((f.fact).value_date ORDER BY f.at, (f.fact).external_id COLLATE "C") FILTER (WHERE (f.fact).value_date IS NOT NULL))[1] AS value_date,
+           (array_agg((f.fact).payout_ref ORDER BY f.at, (f.fact).external_id COLLATE "C") FILTER (WHERE (f.fact).payout_ref IS NOT NULL))[1] AS payout_ref,
+           (array_agg((f.fact).bank_ref ORDER BY f.at, (f.fact).external_id COLLATE "C") FILTER (WHERE (f.fact).bank_ref IS NOT NULL))[1] AS bank_ref,
+           (array_agg((f.fact).end_to_end_id ORDER BY f.at, (f.fact).external_id COLLATE "C") FILTER (WHERE (f.fact).end_to_end_id IS NOT NULL))[1] AS end_to_end_id
+    FROM fact f GROUP BY f.source_id, f.object, f.object_ref, f.denomination
+  ), judged AS (
+    SELECT s.*, s.last_success IS NOT NULL AND (s.last_failure IS NULL OR s.last_success > s.last_failure
+                  OR s.last_success = s.last_failure AND s.object IN ('payment', 'bank')) AS effective
+    FROM standing s
+  )
+  SELECT j.source_id, j.object, j.object_ref, j.denomination, j.reversal, (a.fact).amount, (a.fact).currency, j.succeeded_at,
+         j.effective, CASE WHEN j.effective THEN (a.fact).event_id ELSE j.taken_back_by END, j.contradicted,
+         coalesce((a.fact).kind = 'bank.debit', false),
+         (c.fact).fee, coalesce((c.fact).fee_currency, (a.fact).currency, (c.fact).currency), (c.fact).event_id,
+         (a.fact).to_amount, (a.fact).to_currency, j.value_date, j.payout_ref, j.bank_ref, j.end_to_end_id
+  FROM judged j
+  LEFT JOIN asserted a USING (source_id, object, object_ref, denomination)
+  LEFT JOIN charged c USING (source_id, object, object_ref, denomination);
+END;
+COMMENT ON FUNCTION erp_webhook.merged_objects(int, erp_webhook.object_key[]) IS 'SETTLEMENT 1: the facts of each object, merged without regard to arrival';
+
+-- Everything that belongs to the payments or bank lines given: the object itself, and what names it.
+CREATE FUNCTION erp_webhook.objects_of(company_id int, groups erp_webhook.object_key[])
+RETURNS TABLE (grouped_as text, group_ref text, o erp_webhook.money_object)
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+  SELECT g.object, g.object_ref, o
+  FROM unnest(objects_of.groups) g
+  JOIN erp_webhook.money_object o ON o.company_id = objects_of.company_id AND o.source_id = g.source_id
+    AND o.object = g.object AND o.object_ref = g.object_ref
+  UNION ALL
+  SELECT g.object, g.object_ref, o
+  FROM unnest(objects_of.groups) g
+  JOIN erp_webhook.money_object o ON o.company_id = objects_of.company_id AND o.source_id = g.source_id
+    AND o.payment_ref = g.object_ref AND (o.object <> 'payment' OR o.object_ref <> o.payment_ref)
+  WHERE g.object = 'payment' OR o.object = 'bank';
+END;
+COMMENT ON FUNCTION erp_webhook.objects_of(int, erp_webhook.object_key[]) IS 'the objects of receipts: captures, reversals, refunds, disputes';
+
+-- What the facts of a receipt say about whom and what it is for: references in order, first mention first; a person's
+-- latest assignment goes before all of them; account and subscription the first known.
+CREATE FUNCTION erp_webhook.merged_receipts(company_id int, groups erp_webhook.object_key[]) RETURNS TABLE (
+  source_id int, object text, object_ref text, refs text[], ref_amounts numeric[], account_ref text, subscription_ref text)
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+  WITH fact AS (
+    SELECT m.grouped_as, m.group_ref, e.*, erp_webhook.moment(e.occurred_at, e.signed_at, e.received_at) AS at
+    FROM erp_webhook.objects_of(merged_receipts.company_id, merged_receipts.groups) m
+    CROSS JOIN LATERAL unnest((m.o).facts) f (event_id)
+    JOIN erp_webhook.event e ON e.company_id = merged_receipts.company_id AND e.event_id = f.event_id AND e.state = 'applied'
+    WHERE (m.o).object = m.grouped_as AND NOT (m.o).reversal AND ((m.o).object = 'payment' OR (m.o).object_ref = m.group_ref)
+  ), assigned AS (
+    SELECT DISTINCT ON (f.source_id, f.grouped_as, f.group_ref) f.*
+    FROM fact f WHERE f.origin = 'person' AND f.type = 'assign' AND cardinality(f.correlation) > 0
+    ORDER BY f.source_id, f.grouped_as, f.group_ref, f.event_id DESC
+  ), mention AS (
+    SELECT f.source_id, f.grouped_as, f.group_ref, trim(c.ref) AS ref, c.ceiling,
+           row_number() OVER (PARTITION BY f.source_id, f.grouped_as, f.group_ref ORDER BY f.at, f.external_id COLLATE "C", c.n) AS n
+    FROM fact f
+    CROSS JOIN LATERAL unnest(f.correlation, f.correlation_amounts) WITH ORDINALITY c (ref, ceiling, n)
+    WHERE NOT EXISTS (SELECT FROM assigned a WHERE (a.source_id, a.grouped_as, a.group_ref) = (f.source_id, f.grouped_as, f.group_ref)
+                        AND a.event_id <> f.event_id)
+      AND trim(c.ref) <> ''
+  ), named AS (
+    SELECT DISTINCT ON (m.source_id, m.grouped_as, m.group_ref, m.ref) m.*
+    FROM mention m ORDER BY m.source_id, m.grouped_as, m.group_ref, m.ref, m.n
+  ), listed AS (
+    SELECT n.source_id, n.grouped_as, n.group_ref, array_agg(n.ref ORDER BY n.n) AS refs,
+           CASE WHEN count(n.ceiling) > 0 THEN array_agg(n.ceiling ORDER BY n.n) END AS ref_amounts
+    FROM named n GROUP BY n.source_id, n.grouped_as, n.group_ref
+  )
+  SELECT f.source_id, f.grouped_as, f.group_ref, min(l.refs), min(l.ref_amounts),
+         (array_agg(f.account_ref ORDER BY f.origin = 'person' AND f.type = 'assign' DESC, f.at, f.external_id COLLATE "C") FILTER (WHERE f.account_ref IS NOT NULL))[1],
+         (array_agg(f.subscription_ref ORDER BY f.at, f.external_id COLLATE "C") FILTER (WHERE f.subscription_ref IS NOT NULL))[1]
+  FROM fact f LEFT JOIN listed l USING (source_id, grouped_as, group_ref)
+  GROUP BY f.source_id, f.grouped_as, f.group_ref;
+END;
+COMMENT ON FUNCTION erp_webhook.merged_receipts(int, erp_webhook.object_key[]) IS 'SETTLEMENT 1.2: what a receipt is for, as all its facts together say';

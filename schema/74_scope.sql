@@ -1,0 +1,231 @@
+-- What a set of facts touches, and the locks that keep facts from missing each other (DESIGN 7, last paragraph).
+--
+--   named ──▶ widen ──▶ hold ──▶ widen again, in a new statement: as before? settle : let go, try again
+--
+-- Order everywhere: meeting, account, invoice, object, each ascending. Whoever settles a receipt holds the invoices it
+-- names, so holding all invoices of a component holds the component.
+
+CREATE TYPE erp_webhook.scope AS (
+  numbers text[], bare_subscriptions text[], created text[], subscriptions text[], invoices bigint[], accounts int[],
+  groups erp_webhook.object_key[], touched erp_webhook.object_key[], objects erp_webhook.object_key[], links erp_webhook.object_key[]);
+COMMENT ON TYPE erp_webhook.scope IS
+  'what is settled together. numbers: invoice numbers that facts name; bare_subscriptions: subscriptions named by receipts without numbers; '
+  'created: numbers that appear just now; subscriptions: to be judged again; groups: receipts to allocate again; touched: receipts with new facts; '
+  'objects: money objects to book again; links: customers of providers that facts name';
+
+CREATE FUNCTION erp_webhook.join_keys(a erp_webhook.object_key[], b erp_webhook.object_key[]) RETURNS erp_webhook.object_key[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (SELECT coalesce(array_agg(DISTINCT k::erp_webhook.object_key ORDER BY k::erp_webhook.object_key), '{}') FROM unnest(a || b) k);
+COMMENT ON FUNCTION erp_webhook.join_keys(erp_webhook.object_key[], erp_webhook.object_key[]) IS 'the union, sorted';
+
+CREATE FUNCTION erp_webhook.join_ids(a bigint[], b bigint[]) RETURNS bigint[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (SELECT coalesce(array_agg(DISTINCT u ORDER BY u), '{}') FROM unnest(a || b) u WHERE u IS NOT NULL);
+COMMENT ON FUNCTION erp_webhook.join_ids(bigint[], bigint[]) IS 'the union, sorted';
+
+CREATE FUNCTION erp_webhook.join_names(a text[], b text[]) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (SELECT coalesce(array_agg(DISTINCT u ORDER BY u), '{}') FROM unnest(a || b) u WHERE u IS NOT NULL);
+COMMENT ON FUNCTION erp_webhook.join_names(text[], text[]) IS 'the union, sorted';
+
+-- What events name by themselves.
+CREATE FUNCTION erp_webhook.named(events erp_webhook.event[]) RETURNS erp_webhook.scope
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+  WITH about AS (
+    SELECT o.*, e.correlation, e.subscription_ref
+    FROM erp_webhook.objects_named(named.events) o JOIN unnest(named.events) e USING (event_id)
+  ), receipt AS (
+    SELECT DISTINCT a.source_id, g.object, g.object_ref
+    FROM about a
+    CROSS JOIN LATERAL (VALUES ('payment', CASE WHEN a.object <> 'bank' THEN a.payment_ref END),
+                               ('bank', CASE WHEN a.object = 'bank' THEN a.object_ref END),
+                               ('bank', CASE WHEN a.object = 'bank' THEN a.payment_ref END),
+                               ('payment', CASE WHEN a.object = 'bank' THEN a.payment_ref END)) g (object, object_ref)
+    WHERE g.object_ref IS NOT NULL
+  )
+  SELECT ROW(
+    coalesce((SELECT array_agg(DISTINCT n.number)
+              FROM unnest(named.events) e CROSS JOIN LATERAL unnest(erp_webhook.numbers_in(e.correlation)) n (number)
+              WHERE erp_webhook.family_of(e.kind) IN ('payment', 'bank', 'write_off') OR e.kind LIKE 'subscription.%'), '{}'),
+    coalesce((SELECT array_agg(DISTINCT a.subscription_ref) FROM about a
+              WHERE a.object IN ('payment', 'bank') AND a.subscription_ref IS NOT NULL AND coalesce(cardinality(a.correlation), 0) = 0), '{}'),
+    '{}'::text[],
+    coalesce((SELECT array_agg(DISTINCT e.subscription_ref) FROM unnest(named.events) e WHERE e.subscription_ref IS NOT NULL), '{}'),
+    '{}'::bigint[], '{}'::int[],
+    coalesce((SELECT array_agg(ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key) FROM receipt r), '{}'),
+    coalesce((SELECT array_agg(ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key) FROM receipt r), '{}'),
+    coalesce((SELECT array_agg(DISTINCT ROW(a.source_id, a.object, a.object_ref)::erp_webhook.object_key) FROM about a), '{}'),
+    coalesce((SELECT array_agg(DISTINCT ROW(e.source_id, 'link', e.account_ref)::erp_webhook.object_key)
+              FROM unnest(named.events) e WHERE e.account_ref IS NOT NULL), '{}'))::erp_webhook.scope;
+END;
+COMMENT ON FUNCTION erp_webhook.named(erp_webhook.event[]) IS 'what events name by themselves';
+
+-- One round of widening: the invoices that receipts name, the receipts that name (or pay) those invoices, and, where
+-- money goes to the oldest invoice, all of the account.
+CREATE FUNCTION erp_webhook.widened(company_id int, s erp_webhook.scope, by_due_date boolean) RETURNS erp_webhook.scope
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  company constant int := widened.company_id;
+  w erp_webhook.scope := s;
+  said text[]; bare text[]; found bigint[]; more erp_webhook.object_key[]; known text[]; whose int[];
+BEGIN
+  SELECT array_agg(r.ref), array_agg(o.subscription_ref) FILTER (WHERE coalesce(cardinality(o.refs), 0) = 0) INTO said, bare
+  FROM unnest(s.groups) g
+  JOIN erp_webhook.money_object o ON o.company_id = company AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
+  LEFT JOIN LATERAL unnest(o.refs) r (ref) ON true;
+  known := erp_webhook.join_names(s.numbers, erp_webhook.numbers_in(said));
+  bare := erp_webhook.join_names(s.bare_subscriptions, bare);
+
+  SELECT array_agg(i.invoice_id) INTO found FROM erp_webhook.invoice i WHERE i.company_id = company AND i.number = ANY (known);
+  w.invoices := erp_webhook.join_ids(s.invoices, found);
+  IF cardinality(bare) > 0 THEN
+    SELECT array_agg(i.invoice_id) INTO found FROM erp_webhook.invoice i WHERE i.company_id = company AND i.subscription_ref = ANY (bare);
+    w.invoices := erp_webhook.join_ids(w.invoices, found);
+  END IF;
+
+  SELECT array_agg(DISTINCT ROW(a.source_id, a.object, a.object_ref)::erp_webhook.object_key) INTO more
+  FROM erp_webhook.allocation a WHERE a.company_id = company AND a.invoice_id = ANY (w.invoices);
+  w.groups := erp_webhook.join_keys(s.groups, more);
+  SELECT array_agg(i.number), array_agg(DISTINCT i.subscription_ref), array_agg(DISTINCT i.account_id) INTO known, bare, whose
+  FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (w.invoices);
+  SELECT array_agg(DISTINCT ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key) INTO more
+  FROM erp_webhook.reference r WHERE r.company_id = company AND r.ref = ANY (known) AND r.object <> 'subscription';
+  w.groups := erp_webhook.join_keys(w.groups, more);
+  bare := array_remove(bare, NULL);
+  IF cardinality(bare) > 0 THEN
+    SELECT array_agg(ROW(o.source_id, o.object, o.object_ref)::erp_webhook.object_key) INTO more
+    FROM erp_webhook.money_object o
+    WHERE o.company_id = company AND o.subscription_ref = ANY (bare) AND coalesce(cardinality(o.refs), 0) = 0;
+    w.groups := erp_webhook.join_keys(w.groups, more);
+  END IF;
+
+  IF by_due_date THEN
+    SELECT array_agg(DISTINCT r.account_id) INTO w.accounts
+    FROM (SELECT unnest(s.accounts || whose)
+          UNION SELECT r.account_id FROM unnest(w.groups) g JOIN erp_webhook.receipt_standing r ON r.company_id = company
+                  AND r.source_id = g.source_id AND r.object = g.object AND r.object_ref = g.object_ref
+          UNION SELECT erp_webhook.linked_account(company, o.source_id, o.account_ref)
+                  FROM unnest(w.groups) g JOIN erp_webhook.money_object o ON o.company_id = company
+                  AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref) r (account_id)
+    WHERE r.account_id IS NOT NULL;
+    w.accounts := coalesce(w.accounts, '{}');
+    SELECT array_agg(i.invoice_id) INTO found FROM erp_webhook.invoice i WHERE i.company_id = company AND i.account_id = ANY (w.accounts);
+    w.invoices := erp_webhook.join_ids(w.invoices, found);
+    SELECT array_agg(DISTINCT ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key) INTO more
+    FROM erp_webhook.receipt_standing r WHERE r.company_id = company AND r.account_id = ANY (w.accounts);
+    w.groups := erp_webhook.join_keys(w.groups, more);
+  END IF;
+  RETURN w;
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.widened(int, erp_webhook.scope, boolean) IS 'one round: invoices of receipts, receipts of invoices, all of the account where policy says so';
+
+-- The accounts that judging subscriptions may suspend or restore.
+CREATE FUNCTION erp_webhook.accounts_of_subscriptions(company_id int, subscriptions text[], numbers text[]) RETURNS int[]
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+  SELECT coalesce(array_agg(DISTINCT a.account_id ORDER BY a.account_id), '{}')
+  FROM (SELECT s.account_id FROM erp_webhook.subscription s
+        WHERE s.company_id = accounts_of_subscriptions.company_id AND s.subscription_ref = ANY (subscriptions)
+        UNION SELECT erp_webhook.linked_account(s.company_id, s.source_id, s.account_ref) FROM erp_webhook.subscription s
+        WHERE s.company_id = accounts_of_subscriptions.company_id AND s.subscription_ref = ANY (subscriptions)
+        UNION SELECT i.account_id FROM erp_webhook.invoice i
+        WHERE i.company_id = accounts_of_subscriptions.company_id AND i.subscription_ref = ANY (subscriptions)
+        UNION SELECT i.account_id FROM erp_webhook.invoice i
+        WHERE i.company_id = accounts_of_subscriptions.company_id AND i.number = ANY (numbers)) a
+  WHERE a.account_id IS NOT NULL;
+END;
+COMMENT ON FUNCTION erp_webhook.accounts_of_subscriptions(int, text[], text[]) IS 'whom subscriptions may suspend';
+
+CREATE FUNCTION erp_webhook.widen(company_id int, s erp_webhook.scope) RETURNS erp_webhook.scope
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  company constant int := widen.company_id;
+  by_due_date constant boolean := EXISTS (SELECT FROM erp_webhook.policy p
+    WHERE p.company_id = company AND p.policy = 'allocate' AND p.value = 'due_date');
+  before erp_webhook.scope;
+BEGIN
+  LOOP
+    before := s;
+    s := erp_webhook.widened(company, s, by_due_date);
+    EXIT WHEN cardinality(s.groups) = cardinality(before.groups) AND cardinality(s.invoices) = cardinality(before.invoices)
+          AND cardinality(s.accounts) = cardinality(before.accounts);
+  END LOOP;
+
+  -- Subscriptions hear of payments of theirs and of receipts that name their invoices.
+  SELECT erp_webhook.join_names(s.subscriptions, array_agg(x.ref)) INTO s.subscriptions
+  FROM (SELECT i.subscription_ref FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (s.invoices)
+        UNION SELECT o.subscription_ref FROM unnest(s.touched) g
+        JOIN erp_webhook.money_object o ON o.company_id = company AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref) x (ref);
+  IF cardinality(s.subscriptions) > 0 THEN
+    SELECT coalesce(array_agg(DISTINCT a ORDER BY a), '{}') INTO s.accounts
+    FROM unnest(s.accounts || erp_webhook.accounts_of_subscriptions(company, s.subscriptions, s.numbers)) a;
+  END IF;
+  RETURN s;
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.widen(int, erp_webhook.scope) IS 'the whole component: everything whose settlement can depend on what is touched';
+
+-- The rows of what is named and not there.
+CREATE FUNCTION erp_webhook.meetings(company_id int, s erp_webhook.scope) RETURNS TABLE (kind text, ref text)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+  SELECT 'invoice', n.number FROM unnest(s.numbers) n (number)
+  WHERE NOT EXISTS (SELECT FROM erp_webhook.invoice i WHERE i.company_id = meetings.company_id AND i.number = n.number)
+  UNION SELECT 'invoice', c.number FROM unnest(s.created) c (number)
+  UNION SELECT 'invoice', n.number
+  FROM unnest(s.touched) g
+  JOIN erp_webhook.money_object o ON o.company_id = meetings.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
+  CROSS JOIN LATERAL unnest(erp_webhook.numbers_in(o.refs)) n (number)
+  WHERE NOT EXISTS (SELECT FROM erp_webhook.invoice i WHERE i.company_id = meetings.company_id AND i.number = n.number)
+  UNION SELECT 'subscription', u.ref FROM unnest(s.subscriptions) u (ref)
+  UNION SELECT 'link', l.source_id || ':' || l.object_ref FROM unnest(s.links) l
+  WHERE erp_webhook.linked_account(meetings.company_id, l.source_id, l.object_ref) IS NULL
+  UNION SELECT 'link', o.source_id || ':' || o.account_ref
+  FROM unnest(s.groups) g
+  JOIN erp_webhook.money_object o ON o.company_id = meetings.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
+  WHERE o.account_ref IS NOT NULL AND erp_webhook.linked_account(o.company_id, o.source_id, o.account_ref) IS NULL;
+END;
+COMMENT ON FUNCTION erp_webhook.meetings(int, erp_webhook.scope) IS 'where to meet those who just make what is named here and not there';
+
+-- Take all locks, each kind in a statement of its own, sorted.
+CREATE FUNCTION erp_webhook.hold(company_id int, s erp_webhook.scope) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  company constant int := hold.company_id;
+  kinds text[]; refs text[];
+BEGIN
+  SELECT array_agg(m.kind), array_agg(m.ref) INTO kinds, refs FROM erp_webhook.meetings(company, s) m;
+  IF kinds IS NOT NULL THEN
+    INSERT INTO erp_webhook.meeting (company_id, kind, ref)
+      SELECT company, m.kind, m.ref FROM unnest(kinds, refs) m (kind, ref) ORDER BY m.kind, m.ref COLLATE "C" ON CONFLICT DO NOTHING;
+    PERFORM FROM erp_webhook.meeting m
+      WHERE m.company_id = company AND (m.kind, m.ref) IN (SELECT * FROM unnest(kinds, refs))
+      ORDER BY m.kind, m.ref COLLATE "C" FOR UPDATE;
+  END IF;
+  IF cardinality(s.accounts) > 0 THEN
+    PERFORM FROM erp_webhook.account a WHERE a.company_id = company AND a.account_id = ANY (s.accounts) ORDER BY a.account_id FOR NO KEY UPDATE;
+  END IF;
+  PERFORM FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (s.invoices) ORDER BY i.number COLLATE "C" FOR NO KEY UPDATE;
+  IF cardinality(s.touched) > 0 THEN
+    INSERT INTO erp_webhook.money_object (company_id, source_id, object, object_ref, payment_ref)
+      SELECT company, g.source_id, g.object, g.object_ref, CASE WHEN g.object = 'payment' THEN g.object_ref END
+      FROM unnest(s.touched) g WHERE g.object = 'payment'
+      ORDER BY g.source_id, g.object COLLATE "C", g.object_ref COLLATE "C" ON CONFLICT DO NOTHING;
+    PERFORM FROM unnest(s.touched) g
+      JOIN erp_webhook.money_object o ON o.company_id = company AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
+      ORDER BY o.source_id, o.object COLLATE "C", o.object_ref COLLATE "C" FOR NO KEY UPDATE OF o;
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.hold(int, erp_webhook.scope) IS 'lock a component: meeting, account, invoice, object, each ascending';
