@@ -166,8 +166,11 @@ view_query(EwhView *view)
 {
 	if (!view->query.tried)
 	{
-		EwhBytes	query = from_path(view->request->url.data ? view->request->url : view->url);
+		EwhBytes	query = view->request->url;
 
+		if (query.data == NULL)
+			query = ewh_bytes(ewh_setting(view->request, "url"));
+		query = from_path(query);
 		view->query.tried = true;
 		query = ewh_bytes_from(query, ewh_bytes_find(query, ewh_bytes("?")) + 1);
 		if (ewh_document_form(query, &view->query.doc) != EWH_READ_OK)

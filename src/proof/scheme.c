@@ -273,17 +273,17 @@ static void
 compile_messages(EwhScheme *scheme, EwhRule row)
 {
 	EwhTexts	texts = ewh_rule_texts(row, "msg");
-	char	   *signed_headers = ewh_rule_text(row, "signed_headers");
 	bool		needs_message = scheme->proof == EWH_PROVE_HMAC || scheme->proof == EWH_PROVE_DIGEST ||
 		scheme->proof == EWH_PROVE_PUBLIC || scheme->proof == EWH_PROVE_JWS_DETACHED;
 
 	if (needs_message && texts.count == 0)
 		(void) ewh_rule_need(row, "msg");
 	scheme->nmessages = texts.count;
+	scheme->signed_headers = ewh_rule_text(row, "signed_headers");
 	scheme->messages = palloc0(sizeof(EwhTemplate *) * Max(texts.count, 1));
 	for (int i = 0; i < texts.count; i++)
 	{
-		scheme->messages[i] = ewh_template_compile(texts.items[i], signed_headers, row.name);
+		scheme->messages[i] = ewh_template_compile(texts.items[i], scheme->signed_headers, row.name);
 		scheme->uses_url |= ewh_template_uses_url(scheme->messages[i]);
 		scheme->uses_secret |= ewh_template_uses_secret(scheme->messages[i]);
 	}

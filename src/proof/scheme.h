@@ -119,6 +119,7 @@ typedef struct EwhScheme
 
 	EwhTexts	jws_algs;
 	EwhTexts	crit_known;
+	char	   *signed_headers;	/* the member of the JOSE header that lists them */
 	EwhClaim   *claims;
 	int			nclaims;
 

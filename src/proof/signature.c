@@ -147,6 +147,22 @@ signing_context(const EwhKey *key, EwhSigner signer, EwhDigest digest, bool sign
 	return ctx;
 }
 
+/* Messages grow by doubling; most fit what compile saw. */
+void
+ewh_message_add(EwhMessage *message, EwhBytes bytes)
+{
+	if (message->nparts == message->room)
+	{
+		EwhBytes   *larger = palloc(sizeof(EwhBytes) * (message->room * 2 + 8));
+
+		if (message->nparts > 0)
+			memcpy(larger, message->parts, sizeof(EwhBytes) * message->nparts);
+		message->room = message->room * 2 + 8;
+		message->parts = larger;
+	}
+	message->parts[message->nparts++] = bytes;
+}
+
 /* The message in one piece. */
 EwhBytes
 ewh_message_join(const EwhMessage *message)

@@ -39,6 +39,7 @@ typedef enum EwhSigner
 
 extern bool ewh_digest_named(EwhBytes name, EwhDigest *digest);
 extern size_t ewh_digest_size(EwhDigest digest);
+extern void ewh_message_add(EwhMessage *message, EwhBytes bytes);
 extern EwhBytes ewh_message_join(const EwhMessage *message);
 
 extern bool ewh_constant_equal(const void *a, const void *b, size_t len);

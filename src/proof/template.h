@@ -25,9 +25,10 @@ typedef struct EwhTemplate EwhTemplate;
 
 extern EwhTemplate *ewh_template_compile(const char *text, const char *signed_headers, const char *row_name);
 extern const char *ewh_template_render(const EwhTemplate *template, EwhView *view, EwhMessage *message);
-extern bool ewh_template_reads(const EwhTemplate *template, EwhPlaceKind kind);
 extern bool ewh_template_uses_url(const EwhTemplate *template);
 extern bool ewh_template_uses_secret(const EwhTemplate *template);
 extern List *ewh_template_headers(const EwhTemplate *template, List *names);
+extern List *ewh_template_needs(const EwhTemplate *template, List *places);
+extern EwhBytes ewh_template_header_list(const EwhTemplate *template);
 
 #endif							/* EWH_TEMPLATE_H */

@@ -1,5 +1,5 @@
 /*
- * try_sql.c: a rule tried out before a source uses it: verify_with(scheme, secrets, settings, …).
+ * try_sql.c: a rule tried out before a source uses it: verify_with() and sign_with().
  *
  * For who writes a provider's row: nothing is stored, nothing cached, and the secrets come as arguments, so it is for
  * nobody but the administrator.
@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "proof/sign.h"
 #include "proof/verdict.h"
 #include "proof/verify.h"
 
@@ -71,4 +72,30 @@ erp_webhook_verify_with(PG_FUNCTION_ARGS)
 	else
 		verdict.reason = EWH_MALFORMED;
 	return ewh_verdict_datum(fcinfo, &verdict);
+}
+
+/* sign_with(scheme jsonb, secrets jsonb, settings jsonb, body bytea, at timestamptz, headers jsonb, method text, url text) → jsonb */
+PGDLLEXPORT PG_FUNCTION_INFO_V1(erp_webhook_sign_with);
+Datum
+erp_webhook_sign_with(PG_FUNCTION_ARGS)
+{
+	EwhRequest	request = {{NULL, 0}};
+	EwhSecret  *secrets;
+	int			nsecrets;
+
+	for (int i = 0; i < 7; i++)
+		if (PG_ARGISNULL(i))
+			PG_RETURN_NULL();
+	secrets = read_secrets(PG_GETARG_JSONB_P(1), &nsecrets);
+	request.settings = PG_GETARG_JSONB_P(2);
+	request.body = bytes_of(PG_GETARG_BYTEA_PP(3));
+	request.method = bytes_of(PG_GETARG_TEXT_PP(6));
+	if (!PG_ARGISNULL(7))
+		request.url = bytes_of(PG_GETARG_TEXT_PP(7));
+	if (!ewh_request_headers(PG_GETARG_JSONB_P(5), &request))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("headers must be an object of strings")));
+	ewh_sign(ewh_scheme_compile(PG_GETARG_JSONB_P(0)), secrets, nsecrets, &request, PG_GETARG_TIMESTAMPTZ(4));
+	PG_RETURN_JSONB_P(ewh_signed_headers(PG_GETARG_JSONB_P(5), &request));
 }
