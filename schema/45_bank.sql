@@ -137,6 +137,52 @@ INSERT INTO erp_webhook.match_rule (company_id, ordinal, name, shape) VALUES
   (0, 30, 'one line for the payouts of a day', 'many_to_one'),
   (0, 40, 'one payout in several lines', 'one_to_many');
 
+-- Derived, so that matching and reports cost the days they are about: each payout and bank line as its facts and the
+-- statements describe it, on the day its money moves at the bank.
+CREATE TABLE erp_webhook.bank_item (
+  company_id int NOT NULL,
+  item text NOT NULL CHECK (item IN ('payout', 'line')),
+  source_id int NOT NULL,
+  object_ref text NOT NULL,
+  currency text NOT NULL,
+  day date NOT NULL,
+  booked_on date NOT NULL,
+  amount erp_webhook.amount,
+  state text NOT NULL CHECK (state IN ('scheduled', 'paid', 'failed', 'booked', 'reversed', 'repeated')),
+  account text,
+  payer text,
+  bank_ref text,
+  end_to_end_id text,
+  says_whose boolean NOT NULL DEFAULT false,
+  since timestamptz NOT NULL,
+  PRIMARY KEY (company_id, item, source_id, object_ref, currency)
+);
+CREATE INDEX ON erp_webhook.bank_item (company_id, booked_on);
+CREATE INDEX ON erp_webhook.bank_item (company_id, currency, day, amount);
+CREATE INDEX ON erp_webhook.bank_item (company_id, bank_ref) WHERE bank_ref IS NOT NULL;
+CREATE INDEX ON erp_webhook.bank_item (company_id, end_to_end_id) WHERE end_to_end_id IS NOT NULL;
+COMMENT ON TABLE erp_webhook.bank_item IS 'derived: payouts (scheduled, paid, failed) and bank lines (booked, reversed; repeated: another line is the same money) as matching sees them';
+COMMENT ON COLUMN erp_webhook.bank_item.day IS 'value date where one is known';
+COMMENT ON COLUMN erp_webhook.bank_item.booked_on IS 'the day a report shows it: a line''s booking date; of all else the same as day';
+COMMENT ON COLUMN erp_webhook.bank_item.payer IS 'a line''s counterparty, letters and digits only';
+COMMENT ON COLUMN erp_webhook.bank_item.says_whose IS 'a bank event that names an invoice, receipt or customer: no payout, whatever its amount, unless it names one';
+COMMENT ON COLUMN erp_webhook.bank_item.amount IS 'signed, as the bank account sees it; NULL where no fact says it yet';
+
+CREATE FUNCTION erp_webhook.plain_name(written text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN nullif(upper(regexp_replace(written, '[^A-Za-z0-9]', '', 'g')), '');
+COMMENT ON FUNCTION erp_webhook.plain_name(text) IS 'letters and digits, upper case: banks change the rest of a reference';
+CREATE INDEX ON erp_webhook.bank_item (company_id, erp_webhook.plain_name(object_ref)) WHERE item = 'payout';
+
+CREATE TABLE erp_webhook.bank_name (
+  company_id int NOT NULL,
+  name text NOT NULL,
+  source_id int NOT NULL,
+  object_ref text NOT NULL,
+  PRIMARY KEY (company_id, name, source_id, object_ref)
+);
+COMMENT ON TABLE erp_webhook.bank_name IS 'derived: the words of each bank line that may name a payout, letters and digits only, upper case';
+
 -- Both ends are objects of the books: the line is a bank object (of a statement, source 0, or of a bank's webhook).
 CREATE TABLE erp_webhook.bank_match (
   company_id int NOT NULL,
@@ -147,8 +193,8 @@ CREATE TABLE erp_webhook.bank_match (
   currency text NOT NULL,
   amount erp_webhook.amount NOT NULL,
   line_currency text NOT NULL,
+  shape text NOT NULL CHECK (shape IN ('by_hand', 'reference', 'one_to_one', 'one_to_many', 'many_to_one')),
   rule text NOT NULL,
-  by_hand boolean NOT NULL DEFAULT false,
   PRIMARY KEY (company_id, line_source, line_ref, source_id, payout_ref, currency)
 );
 CREATE INDEX ON erp_webhook.bank_match (company_id, source_id, payout_ref, currency);
@@ -162,6 +208,7 @@ CREATE TABLE erp_webhook.bank_twin (
   line_ref text NOT NULL,
   source_id int NOT NULL,
   object_ref text NOT NULL,
+  known_by text NOT NULL CHECK (known_by IN ('bank_ref', 'end_to_end_id')),
   PRIMARY KEY (company_id, line_ref),
   UNIQUE (company_id, source_id, object_ref)
 );
@@ -247,7 +294,7 @@ COMMENT ON TYPE erp_webhook.statement_record IS 'a statement (what = statement: 
 DO $$
 DECLARE t text;
 BEGIN
-  FOREACH t IN ARRAY '{bank_file,bank_statement,bank_entry,bank_account,bank_match,bank_twin,bank_decision,exception_assignment,
+  FOREACH t IN ARRAY '{bank_file,bank_statement,bank_entry,bank_account,bank_item,bank_name,bank_match,bank_twin,bank_decision,exception_assignment,
       planned_cash,kept_forecast}'::text[] LOOP
     PERFORM pg_catalog.pg_extension_config_dump(format('erp_webhook.%I', t)::regclass, '');
   END LOOP;

@@ -117,7 +117,8 @@ BEGIN ATOMIC
     FROM standing s
   )
   SELECT j.source_id, j.object, j.object_ref, j.denomination, j.reversal, (a.fact).amount, (a.fact).currency, j.succeeded_at,
-         j.effective, CASE WHEN j.effective THEN (a.fact).event_id ELSE j.taken_back_by END, j.contradicted,
+         j.effective AND (j.object <> 'bank' OR erp_webhook.bank_posts(merged_objects.company_id, j.source_id, j.object_ref)),
+         CASE WHEN j.effective THEN (a.fact).event_id ELSE j.taken_back_by END, j.contradicted,
          coalesce((a.fact).kind = 'bank.debit', false),
          (c.fact).fee, coalesce((c.fact).fee_currency, (a.fact).currency, (c.fact).currency), (c.fact).event_id,
          (a.fact).to_amount, (a.fact).to_currency, j.value_date, j.payout_ref, j.bank_ref, j.end_to_end_id

@@ -102,7 +102,7 @@ BEGIN ATOMIC
     -- A payout leaves the provider, and then arrives.
     (o.object = 'payout', 'payout', 'in_transit', o.clearing, o.currency, o.counts, o.decided_by, NULL),
     (o.object = 'payout', 'arrival', o.bank, 'in_transit', o.currency,
-       CASE WHEN erp_webhook.arrives_on_paid(o.company_id, o.decided_by) THEN o.counts ELSE 0 END, o.decided_by,
+       CASE WHEN erp_webhook.arrives_by_itself(o.company_id, o.source_id, o.object_ref, o.denomination, o.decided_by) THEN o.counts ELSE 0 END, o.decided_by,
        CASE WHEN o.effective THEN o.value_date END),
     -- Money changed at the provider.
     (o.object = 'conversion', 'conversion', 'exchange', o.clearing, o.currency, o.counts, o.decided_by, NULL),
@@ -112,7 +112,10 @@ BEGIN ATOMIC
     (o.object = 'bank' AND o.debit_side, 'bank', CASE WHEN o.concerns IS NULL THEN 'bank_unassigned' ELSE 'receivable' END,
        o.bank, o.currency, o.counts, o.decided_by, o.value_date)
   ) r (holds, books, debit, credit, currency, amount, event_id, day)
-  WHERE r.holds AND r.currency IS NOT NULL;
+  WHERE r.holds AND r.currency IS NOT NULL
+  UNION ALL
+  SELECT a.source_id, 'arrival', a.object_ref, a.debit, 'in_transit', a.currency, a.amount, a.event_id, a.day
+  FROM erp_webhook.arrivals(ought_of_objects.company_id, ought_of_objects.keys) a;
 END;
 COMMENT ON FUNCTION erp_webhook.ought_of_objects(int, erp_webhook.object_key[]) IS 'what ought to be booked of objects, rule by rule';
 

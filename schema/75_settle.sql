@@ -302,8 +302,11 @@ CREATE FUNCTION erp_webhook.settle(company_id int, events erp_webhook.event[]) R
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  -- Lines and payouts find each other first: which of them posts what depends on it.
+  facts constant erp_webhook.event[] := erp_webhook.match_first(company_id, events);
 BEGIN
-  RETURN erp_webhook.settle_scope(company_id, erp_webhook.named(events), events);
+  RETURN erp_webhook.settle_scope(company_id, erp_webhook.named(facts), facts);
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.settle(int, erp_webhook.event[]) FROM PUBLIC;

@@ -168,6 +168,43 @@ AS $$
 $$;
 COMMENT ON FUNCTION erp_webhook.count_once(int, bigint[]) IS 'decide again which of the entries that are the same money counts; returns those that changed';
 
+-- A line is a fact like a bank's webhook: source 0, kind bank.credit or bank.debit. What each file says of it is a fact of its
+-- own, so the books do not depend on which file came first; the same said again is the same event.
+CREATE FUNCTION erp_webhook.tell_entries(company_id int, records erp_webhook.statement_record[]) RETURNS void
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH said AS (
+    SELECT n.object_ref, n.r,
+           sha256(convert_to(jsonb_build_array((n.r).booking_date, (n.r).value_date, (n.r).amount, (n.r).currency, (n.r).reference, (n.r).end_to_end_id)::text, 'UTF8')) AS digest
+    FROM erp_webhook.name_entries(records) n)
+  INSERT INTO erp_webhook.event (company_id, source_id, external_id, type, kind, state, occurred_at, received_at, object_ref, correlation,
+                                 amount, currency, value_date, end_to_end_id, digest, origin)
+  SELECT company_id, 0, 'statement:' || object_ref || ':' || left(encode(digest, 'hex'), 16), 'statement',
+         CASE WHEN (r).amount < 0 THEN 'bank.debit' ELSE 'bank.credit' END, CASE WHEN (r).amount = 0 THEN 'no_effect' ELSE 'applied' END,
+         (r).booking_date::timestamp AT TIME ZONE erp_webhook.policy_on(company_id, 'time_zone', (r).booking_date), now(), object_ref,
+         CASE WHEN (r).reference IS NOT NULL THEN ARRAY[(r).reference] END, abs((r).amount), (r).currency, (r).value_date, (r).end_to_end_id, digest, 'person'
+  FROM said ORDER BY 2, 3
+  ON CONFLICT DO NOTHING
+$$;
+COMMENT ON FUNCTION erp_webhook.tell_entries(int, erp_webhook.statement_record[]) IS 'make facts of the entries of a file; they are settled at once';
+
+CREATE FUNCTION erp_webhook.settle_lines(company_id int, line_ids bigint[]) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM erp_webhook.settle(settle_lines.company_id, array_agg(e ORDER BY e.event_id))
+  FROM erp_webhook.bank_entry b
+  JOIN erp_webhook.money_object o ON o.company_id = b.company_id AND o.source_id = 0 AND o.object = 'bank' AND o.object_ref = b.object_ref
+  CROSS JOIN LATERAL unnest(o.facts) f (event_id)
+  JOIN erp_webhook.event e ON e.company_id = o.company_id AND e.event_id = f.event_id
+  WHERE b.company_id = settle_lines.company_id AND b.line_id = ANY (line_ids)
+  HAVING count(*) > 0;
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.settle_lines(int, bigint[]) IS 'settle lines again that began or ceased to count';
+
 CREATE FUNCTION erp_webhook.import_statement(company text, format text, content bytea, account text DEFAULT NULL, currency text DEFAULT NULL, dialect text DEFAULT NULL)
 RETURNS int
 LANGUAGE plpgsql VOLATILE
@@ -181,9 +218,10 @@ DECLARE
   file_id bigint;
   newest bigint;
   lines bigint[];
+  changed bigint[];
 BEGIN
   -- Two imports at once that hold the same line, or a batch and its parts, must see each other.
-  PERFORM pg_advisory_xact_lock('erp_webhook.bank_file'::regclass::oid::int, company_id);
+  PERFORM erp_webhook.lock_matching(company_id);
   IF EXISTS (SELECT FROM erp_webhook.bank_file f WHERE f.company_id = company_id AND f.digest = digest) THEN
     RETURN 0;
   END IF;
@@ -199,8 +237,9 @@ BEGIN
     VALUES (company_id, lower(format), digest, content) RETURNING f.file_id INTO file_id;
   PERFORM erp_webhook.keep_statements(company_id, file_id, records);
   lines := erp_webhook.keep_entries(company_id, file_id, records);
-  lines := lines || ARRAY(SELECT c.line_id FROM erp_webhook.count_once(company_id, lines) c);
-  PERFORM erp_webhook.bank_changed(company_id, lines);
+  changed := ARRAY(SELECT c.line_id FROM erp_webhook.count_once(company_id, lines) c);
+  PERFORM erp_webhook.tell_entries(company_id, records);
+  PERFORM erp_webhook.settle_lines(company_id, changed);
   RETURN (SELECT count(*) FROM erp_webhook.bank_entry e WHERE e.company_id = company_id AND e.line_id > newest AND e.counts);
 END
 $$;

@@ -1,0 +1,117 @@
+-- Three-way reconciliation: what the provider says, what the ledger says, what the bank says, payout by payout and line by line.
+--
+--   state                 provider   ledger   bank     what it means
+--   matched               x          x        x        all three agree (a failed payout: nothing anywhere)
+--   expected              announced  –        –        the provider has announced the payout, not paid it
+--   in_transit            x          x        –        paid, and no statement reaches its day yet
+--   missing_at_bank       x          x        –        paid, statements reach past its day, no line
+--   missing_at_provider   –          –        x        a line that names or looks like a payout nobody announced as paid
+--   missing_in_ledger     ?          –        x        money moved that the ledger does not know
+--   over, under           x          x        x        the bank has more, or less
+--   currency_mismatch     x          x        x        the bank has another currency
+--   duplicate             x          x        x x      the bank has it more than once
+--
+-- Everything here reads one snapshot and the days asked for: bank_item by day, its matches and its vouchers by key.
+
+CREATE FUNCTION erp_webhook.report_now() RETURNS timestamptz
+LANGUAGE sql STABLE
+RETURN coalesce(nullif(current_setting('erp_webhook.clock', true), '')::timestamptz, now());
+COMMENT ON FUNCTION erp_webhook.report_now() IS 'the moment reports are made at: now, or the clock a test has set';
+
+CREATE FUNCTION erp_webhook.report_day(company_id int) RETURNS date
+LANGUAGE sql STABLE
+RETURN erp_webhook.day_of(company_id, erp_webhook.report_now());
+COMMENT ON FUNCTION erp_webhook.report_day(int) IS 'today, where the company is';
+
+-- Statements that close (or, like CSV, list everything) speak for all days up to their last.
+CREATE FUNCTION erp_webhook.bank_known_until(company_id int, currency text) RETURNS date
+LANGUAGE sql STABLE
+RETURN (SELECT max(s.to_date) FROM erp_webhook.bank_statement s JOIN erp_webhook.bank_file f USING (company_id, file_id)
+        WHERE s.company_id = bank_known_until.company_id AND s.currency = bank_known_until.currency
+          AND (s.closing_balance IS NOT NULL OR f.format LIKE 'csv%'));
+COMMENT ON FUNCTION erp_webhook.bank_known_until(int, text) IS 'the last day for which bank statements say what happened';
+
+-- What stands on one side of the ledger for an object: its vouchers' net effect on accounts like this.
+CREATE FUNCTION erp_webhook.booked_on_account(company_id int, source_id int, object text, object_ref text, account text, currency text) RETURNS numeric
+LANGUAGE sql STABLE
+RETURN (SELECT sum(CASE WHEN e.debit LIKE booked_on_account.account THEN e.amount ELSE -e.amount END)
+        FROM erp_webhook.voucher v JOIN erp_webhook.entry e ON e.company_id = v.company_id AND e.voucher_id = v.voucher_id
+        WHERE v.company_id = booked_on_account.company_id AND v.source_id = booked_on_account.source_id AND v.object = booked_on_account.object
+          AND v.object_ref = booked_on_account.object_ref AND e.currency = booked_on_account.currency
+          AND (e.debit LIKE booked_on_account.account) <> (e.credit LIKE booked_on_account.account));
+COMMENT ON FUNCTION erp_webhook.booked_on_account(int, int, text, text, text, text) IS 'the net of what an object''s vouchers posted to an account (a LIKE pattern)';
+
+CREATE TYPE erp_webhook.reconciled AS (
+  item text, source text, payout_ref text, line_ref text, account text, currency text, value_date date, booked_on date,
+  provider_says numeric, ledger_says numeric, bank_says numeric, state text, difference numeric, age int, advice text,
+  matched_by text, equation text, reference text, counterparty text, assigned_to text);
+COMMENT ON TYPE erp_webhook.reconciled IS 'one row of the reconciliation: a payout with its bank lines, or a bank line without one';
+
+CREATE FUNCTION erp_webhook.reconciliation_advice(state text, item text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE state
+  WHEN 'expected' THEN 'nothing to do before its value date'
+  WHEN 'in_transit' THEN 'import the bank statement of its value date'
+  WHEN 'missing_at_bank' THEN 'ask the provider for a trace of this payout; look at the bank for a line without reference and match() it'
+  WHEN 'missing_at_provider' THEN 'the bank has a payout the provider never called paid: pull() the source, or match() the line'
+  WHEN 'missing_in_ledger' THEN CASE item WHEN 'payout' THEN 'look in exceptions: its event has not been settled'
+    ELSE 'the ledger does not know this movement: enter it, or set policy statement to post' END
+  WHEN 'over' THEN 'the bank has more: look for a second payout in the line, or match() with difference_to'
+  WHEN 'under' THEN 'the bank has less: usually its charges; match() with difference_to'
+  WHEN 'currency_mismatch' THEN 'the bank credited another currency: match() with difference_to exchange'
+  WHEN 'duplicate' THEN 'the same money seems to be there twice: if so one is to be returned, if not unmatch() one'
+END;
+COMMENT ON FUNCTION erp_webhook.reconciliation_advice(text, text) IS 'what to do about a state; NULL: nothing';
+
+-- Gross, fees, refunds, disputes of the payments that say they are in this payout; what is left is adjustments. Where no
+-- payment says so, nothing is guessed.
+CREATE FUNCTION erp_webhook.payout_equation(company text, payout_ref text, source text DEFAULT NULL)
+RETURNS TABLE (source text, payout_ref text, currency text, itemised boolean, payments bigint, gross numeric, fees numeric, refunds numeric,
+               disputes numeric, adjustments numeric, payout numeric)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT s.name, p.object_ref, p.currency, t.named > 0, t.named, t.gross, t.fees, t.refunds, t.disputes,
+         CASE WHEN t.named > 0 THEN p.amount - (t.gross - t.fees - t.refunds - t.disputes) END, p.amount
+  FROM erp_webhook.bank_item p
+  JOIN erp_webhook.source s ON s.company_id = p.company_id AND s.source_id = p.source_id
+  CROSS JOIN LATERAL (
+    SELECT count(*) AS named,
+           coalesce(sum(o.amount) FILTER (WHERE o.object = 'payment' AND NOT o.reversal AND o.effective), 0) AS gross,
+           coalesce(sum(o.fee), 0) AS fees,
+           coalesce(sum(o.amount) FILTER (WHERE o.effective AND (o.object = 'refund' OR o.object = 'payment' AND o.reversal)), 0) AS refunds,
+           coalesce(sum(CASE o.object WHEN 'withdrawn' THEN o.amount ELSE -o.amount END) FILTER (WHERE o.effective AND o.object IN ('withdrawn', 'reinstated')), 0) AS disputes
+    FROM erp_webhook.money_object o
+    WHERE o.company_id = p.company_id AND o.source_id = p.source_id AND o.payout_ref = p.object_ref AND o.object <> 'payout'
+      AND coalesce(o.currency, p.currency) = p.currency) t
+  WHERE p.company_id = erp_webhook.reported_company(payout_equation.company) AND p.item = 'payout' AND p.object_ref = payout_equation.payout_ref
+    AND (payout_equation.source IS NULL OR s.name = payout_equation.source)
+$$;
+COMMENT ON FUNCTION erp_webhook.payout_equation(text, text, text) IS
+  'gross − fees − refunds − disputes + adjustments = payout; itemised only where the provider says which payments are in it, else the parts are not known';
+
+CREATE FUNCTION erp_webhook.equation_text(company text, payout_ref text, source text) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE WHEN e.itemised THEN format('%s − %s fees − %s refunds − %s disputes %s %s adjustments = %s', e.gross, e.fees, e.refunds, e.disputes,
+                                          CASE WHEN e.adjustments < 0 THEN '−' ELSE '+' END, abs(e.adjustments), e.payout) ELSE 'not itemised' END
+  FROM erp_webhook.payout_equation(equation_text.company, equation_text.payout_ref, equation_text.source) e LIMIT 1
+$$;
+COMMENT ON FUNCTION erp_webhook.equation_text(text, text, text) IS 'the payout equation in words';
+
+CREATE FUNCTION erp_webhook.payout_state(p erp_webhook.bank_item, ledger numeric, bank numeric, lines bigint, same_line boolean, other_currency boolean, known_until date, explained boolean)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+  WHEN p.state = 'failed' THEN CASE WHEN coalesce(bank, 0) = 0 AND NOT other_currency THEN 'matched' WHEN bank > 0 THEN 'over' ELSE 'under' END
+  WHEN p.state = 'scheduled' THEN CASE WHEN lines = 0 THEN 'expected' ELSE 'missing_at_provider' END
+  WHEN ledger IS DISTINCT FROM p.amount THEN 'missing_in_ledger'
+  WHEN lines = 0 THEN CASE WHEN known_until > p.day + 3 THEN 'missing_at_bank' ELSE 'in_transit' END
+  WHEN explained THEN 'matched'
+  WHEN other_currency THEN 'currency_mismatch'
+  WHEN bank = p.amount THEN 'matched'
+  WHEN lines > 1 AND same_line AND sign(bank - p.amount) = sign(p.amount) THEN 'duplicate'
+  WHEN bank > p.amount THEN 'over'
+  ELSE 'under' END;
+COMMENT ON FUNCTION erp_webhook.payout_state(erp_webhook.bank_item, numeric, numeric, bigint, boolean, boolean, date, boolean) IS 'the state of a payout, from what the three sides say';
