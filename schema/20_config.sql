@@ -159,7 +159,7 @@ COMMENT ON FUNCTION erp_webhook.configuration_changed() IS 'trigger: tells every
 DO $$
 DECLARE t text;
 BEGIN
-  FOREACH t IN ARRAY '{company,provider,provider_event,provider_currency,source,source_name,secret}'::text[] LOOP
+  FOREACH t IN ARRAY '{company,company_role,provider,provider_event,provider_currency,source,source_name,secret}'::text[] LOOP
     EXECUTE format('CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON erp_webhook.%I '
                    'FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.configuration_changed()', t);
     EXECUTE format('ALTER TABLE erp_webhook.%I ENABLE ALWAYS TRIGGER configuration_changed', t);

@@ -1,8 +1,8 @@
 /*
  * statement.c: the only room that calls SPI: a table of statements, each prepared once per backend.
  *
- * Plans are kept until the schema's oid changes: DROP EXTENSION and CREATE EXTENSION in one session give every type of
- * ours a new oid, and a plan made for the old event[] would refuse the new one.
+ * Plans are kept until the table event has another oid: DROP EXTENSION and CREATE EXTENSION behind a session's back give
+ * every type of ours a new one, and a plan made for the old event[] would look for a type that is gone.
  */
 #include "postgres.h"
 
@@ -10,6 +10,7 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 #include "statement.h"
@@ -33,6 +34,7 @@ typedef struct Statement
 	e "bank_ref, " e "end_to_end_id, " e "digest, " e "origin, " e "attempts, " e "retry_at, " e "sqlstate, " e "error"
 
 static const Statement statements[EWH_STATEMENTS] = {
+	[EWH_CHECK_ACCESS] = {"check_access", "SELECT erp_webhook.check_access($1, $2)", {"int4", "text"}, true},
 	[EWH_LOAD_SOURCE] = {"load_source",
 		"SELECT s.company_id, s.source_id, s.provider, s.trust, s.active, s.settings,"
 		"       erp_webhook.provider_scheme(p.provider), p.response, p.reading,"
@@ -76,15 +78,15 @@ static const Statement statements[EWH_STATEMENTS] = {
 };
 
 static SPIPlanPtr plans[EWH_STATEMENTS];
-static Oid	planned_schema = InvalidOid;
+static Oid	planned_for = InvalidOid;	/* erp_webhook.event, when the plans were made */
 
 /* Forget all plans if the extension was made anew since they were prepared. */
 static void
-check_schema(void)
+check_plans(void)
 {
-	Oid			schema = get_namespace_oid("erp_webhook", false);
+	Oid			event = get_relname_relid("event", get_namespace_oid("erp_webhook", false));
 
-	if (schema == planned_schema)
+	if (event == planned_for)
 		return;
 	for (int i = 0; i < EWH_STATEMENTS; i++)
 		if (plans[i])
@@ -92,7 +94,7 @@ check_schema(void)
 			SPI_freeplan(plans[i]);
 			plans[i] = NULL;
 		}
-	planned_schema = schema;
+	planned_for = event;
 }
 
 /* The plan of a statement, prepared at first use. */
@@ -140,7 +142,7 @@ ewh_statement_run(EwhStatement which, Datum *args, const char *nulls, EwhRow row
 	MemoryContext caller = CurrentMemoryContext;
 	uint64		processed;
 
-	check_schema();
+	check_plans();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	execute(which, args, nulls);

@@ -11,6 +11,7 @@
 
 typedef enum EwhStatement
 {
+	EWH_CHECK_ACCESS,
 	EWH_LOAD_SOURCE,
 	EWH_LOAD_SECRETS,
 	EWH_INSERT_EVENTS,

@@ -8,14 +8,18 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "inbox/kept.h"
 #include "inbox/source.h"
@@ -44,6 +48,19 @@ wipe_secrets(void *arg)
 
 	for (int i = 0; i < source->nsecrets; i++)
 		explicit_bzero((char *) source->secrets[i].value.data, source->secrets[i].value.len);
+}
+
+static Oid
+owner_of(Oid relid)
+{
+	HeapTuple	row = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(row))
+		elog(ERROR, "cache lookup failed for relation %u", relid);
+	owner = ((Form_pg_class) GETSTRUCT(row))->relowner;
+	ReleaseSysCache(row);
+	return owner;
 }
 
 /* Drop every source; those in use are freed at the end of the transaction. */
@@ -75,6 +92,13 @@ on_relcache_message(Datum arg, Oid relid)
 		forget_sources();
 }
 
+/* Somebody's membership in a role changed: who may use a source is asked again. */
+static void
+on_membership_message(Datum arg, int cache, uint32 hash)
+{
+	forget_sources();
+}
+
 static void
 on_transaction_end(XactEvent event, void *arg)
 {
@@ -96,6 +120,7 @@ watch_configuration(void)
 	if (!registered)
 	{
 		CacheRegisterRelcacheCallback(on_relcache_message, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, on_membership_message, (Datum) 0);
 		RegisterXactCallback(on_transaction_end, NULL);
 		registered = true;
 	}
@@ -270,25 +295,42 @@ make_source(const char *name)
 	return source;
 }
 
-/* Read and compile a source as it is now; NULL if there is none of that name. */
+/* The rows of a source and its secrets; false if there is none of that name. */
+static bool
+read_rows(Loading *loading)
+{
+	Datum		by_name = CStringGetTextDatum(loading->source->name);
+	Datum		by_id[2];
+
+	if (ewh_statement_run(EWH_LOAD_SOURCE, &by_name, NULL, take_source, loading) == 0)
+		return false;
+	by_id[0] = Int32GetDatum(loading->source->company_id);
+	by_id[1] = Int32GetDatum(loading->source->source_id);
+	ewh_statement_run(EWH_LOAD_SECRETS, by_id, NULL, take_secret, loading);
+	return true;
+}
+
+/*
+ * Read and compile a source as it is now; NULL if there is none of that name. Reads as the owner of the tables: what is
+ * known is shared by all roles of the session, so it must not depend on whose turn it is.
+ */
 static EwhSource *
 load_source(const char *name)
 {
 	Loading		loading = {.source = make_source(name)};
-	EwhSource  *source = loading.source;
-	Datum		by_name = CStringGetTextDatum(name);
-	Datum		by_id[2];
+	Oid			user;
+	int			security;
+	bool		found;
 
-	if (ewh_statement_run(EWH_LOAD_SOURCE, &by_name, NULL, take_source, &loading) == 0)
-	{
-		MemoryContextDelete(source->context);
-		return NULL;
-	}
-	by_id[0] = Int32GetDatum(source->company_id);
-	by_id[1] = Int32GetDatum(source->source_id);
-	ewh_statement_run(EWH_LOAD_SECRETS, by_id, NULL, take_secret, &loading);
-	try_to_compile(&loading);
-	return source;
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(owner_of(watched), security | SECURITY_LOCAL_USERID_CHANGE);
+	found = read_rows(&loading);
+	SetUserIdAndSecContext(user, security);
+	if (found)
+		try_to_compile(&loading);
+	else
+		MemoryContextDelete(loading.source->context);
+	return found ? loading.source : NULL;
 }
 
 /*
@@ -356,6 +398,20 @@ ewh_source_lookup(const char *name)
 	known = hash_search(known_sources, name, HASH_ENTER, NULL);
 	known->source = source;
 	return source;
+}
+
+/* Raise unless the role that asks administers the source's company: whoever may sign holds the secret in effect. */
+void
+ewh_source_check_access(EwhSource *source)
+{
+	Datum		args[2];
+
+	if (!source->known || source->admitted == GetOuterUserId() || superuser_arg(GetOuterUserId()))
+		return;
+	args[0] = Int32GetDatum(source->company_id);
+	args[1] = CStringGetTextDatum("admin");
+	ewh_statement_run(EWH_CHECK_ACCESS, args, NULL, NULL, NULL);
+	source->admitted = GetOuterUserId();
 }
 
 PG_FUNCTION_INFO_V1(erp_webhook_configuration_changed);

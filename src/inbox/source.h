@@ -31,10 +31,14 @@ typedef struct EwhSource
 	EwhSecret  *secrets;		/* of every purpose and validity: sifted at use */
 	int			nsecrets;
 	List	   *kept_headers;	/* of char *, lower case: what proof and reading look at, kept with the body */
+	Oid			admitted;		/* the role last found to be an admin of it */
 	MemoryContext context;		/* all of the above */
 } EwhSource;
 
 /* Never NULL: an unknown name gives the dummy, a broken configuration says so in `broken`. */
 extern EwhSource *ewh_source_lookup(const char *name);
+
+/* For verify(), sign() and the like: raises unless the role that asks is an admin of the source's company. */
+extern void ewh_source_check_access(EwhSource *source);
 
 #endif							/* EWH_SOURCE_H */
