@@ -10,10 +10,6 @@
 
 #include "decimal.h"
 
-const char *const EWH_NOT_A_DECIMAL = "not_a_decimal";
-const char *const EWH_TOO_MANY_DECIMALS = "too_many_decimals";
-const char *const EWH_TOO_MANY_DIGITS = "too_many_digits";
-
 /* A decimal as received: its digits without the point, and where the point stands in them. */
 typedef struct Digits
 {

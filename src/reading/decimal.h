@@ -11,9 +11,9 @@
 #define EWH_MAX_INTEGER_DIGITS 20
 
 /* Reasons of quarantine, as the reports name them. */
-extern const char *const EWH_NOT_A_DECIMAL;
-extern const char *const EWH_TOO_MANY_DECIMALS;
-extern const char *const EWH_TOO_MANY_DIGITS;
+#define EWH_NOT_A_DECIMAL "not_a_decimal"
+#define EWH_TOO_MANY_DECIMALS "too_many_decimals"
+#define EWH_TOO_MANY_DIGITS "too_many_digits"
 
 extern const char *ewh_decimal(EwhBytes text, int shift, int digits, char **out);
 extern char *ewh_decimal_negate(const char *decimal);

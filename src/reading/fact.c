@@ -48,7 +48,9 @@ typedef struct FactReader
 {
 	const EwhMapping *mapping;
 	EwhExpression *const *fields;
+	const bool *inherited;		/* NULL where no row holds */
 	EwhScopes  *scopes;
+	EwhNode		here;
 	EwhEvent   *event;
 	const KindRule *rule;
 	const char *reason;
@@ -61,10 +63,18 @@ refuse(FactReader *r, const char *reason)
 		r->reason = reason;
 }
 
+/* The scopes to evaluate a field in: fields that a row inherits speak of the item, its own of where it stands. */
+static EwhScopes *
+scopes_of(FactReader *r, EwhField field)
+{
+	r->scopes->here = r->inherited && r->inherited[field] ? r->scopes->item : r->here;
+	return r->scopes;
+}
+
 static char *
 read_reference(FactReader *r, EwhField field)
 {
-	char	   *text = ewh_evaluate_text(r->scopes, r->fields[field]);
+	char	   *text = ewh_evaluate_text(scopes_of(r, field), r->fields[field]);
 
 	if (text && strlen(text) > EWH_MAX_REFERENCE)
 	{
@@ -78,7 +88,7 @@ read_reference(FactReader *r, EwhField field)
 static char *
 read_currency(FactReader *r, EwhField field)
 {
-	char	   *text = ewh_evaluate_text(r->scopes, r->fields[field]);
+	char	   *text = ewh_evaluate_text(scopes_of(r, field), r->fields[field]);
 	size_t		len = text ? strlen(text) : 0;
 
 	if (text == NULL)
@@ -151,12 +161,13 @@ read_decimal(FactReader *r, const EwhExpression *e, EwhValue value, const char *
 }
 
 static char *
-read_sum(FactReader *r, const EwhExpression *e, const char *currency)
+read_sum(FactReader *r, EwhField field, const char *currency)
 {
+	const EwhExpression *e = r->fields[field];
 	char	   *sum = NULL;
 	ListCell   *lc;
 
-	foreach(lc, ewh_evaluate_all(r->scopes, e))
+	foreach(lc, ewh_evaluate_all(scopes_of(r, field), e))
 	{
 		char	   *decimal = read_decimal(r, e, *(EwhValue *) lfirst(lc), currency);
 
@@ -184,8 +195,8 @@ read_amount(FactReader *r, EwhField field, const char *currency, bool negative)
 	if (e == NULL)
 		return NULL;
 	if (is_derived(e) && e->sum)
-		decimal = read_sum(r, e, currency);
-	else if ((value = ewh_evaluate(r->scopes, e)).type != EWH_ABSENT)
+		decimal = read_sum(r, field, currency);
+	else if ((value = ewh_evaluate(scopes_of(r, field), e)).type != EWH_ABSENT)
 		decimal = read_decimal(r, e, value, currency);
 	if (decimal == NULL)
 		return NULL;
@@ -268,8 +279,8 @@ static void
 read_correlation(FactReader *r)
 {
 	const EwhExpression *amounts = r->fields[EWH_F_CORRELATION_AMOUNTS];
-	List	   *given = ewh_evaluate_all(r->scopes, r->fields[EWH_F_CORRELATION]);
-	List	   *amount_values = ewh_evaluate_all(r->scopes, amounts);
+	List	   *given = ewh_evaluate_all(scopes_of(r, EWH_F_CORRELATION), r->fields[EWH_F_CORRELATION]);
+	List	   *amount_values = ewh_evaluate_all(scopes_of(r, EWH_F_CORRELATION_AMOUNTS), amounts);
 	bool		known = false;
 	ListCell   *lc;
 
@@ -300,8 +311,8 @@ read_correlation(FactReader *r)
 static void
 read_times(FactReader *r)
 {
-	EwhValue	at = ewh_evaluate(r->scopes, r->fields[EWH_F_OCCURRED_AT]);
-	EwhValue	day = ewh_evaluate(r->scopes, r->fields[EWH_F_VALUE_DATE]);
+	EwhValue	at = ewh_evaluate(scopes_of(r, EWH_F_OCCURRED_AT), r->fields[EWH_F_OCCURRED_AT]);
+	EwhValue	day = ewh_evaluate(scopes_of(r, EWH_F_VALUE_DATE), r->fields[EWH_F_VALUE_DATE]);
 
 	if (at.text.data)
 		r->event->has_occurred_at = ewh_moment(at.text, r->mapping->zone, &r->event->occurred_at);
@@ -329,7 +340,7 @@ read_references(FactReader *r)
 {
 	EwhEvent   *event = r->event;
 
-	event->external_id = ewh_evaluate_text(r->scopes, r->fields[EWH_F_EXTERNAL_ID]);
+	event->external_id = ewh_evaluate_text(scopes_of(r, EWH_F_EXTERNAL_ID), r->fields[EWH_F_EXTERNAL_ID]);
 	event->object_ref = read_reference(r, EWH_F_OBJECT_REF);
 	event->payment_ref = read_reference(r, EWH_F_PAYMENT_REF);
 	event->account_ref = read_reference(r, EWH_F_ACCOUNT_REF);
@@ -398,7 +409,10 @@ EwhEvent *
 ewh_fact_read(const EwhMapping *mapping, const EwhRow *row, EwhScopes *scopes, const char *type, const char *trust)
 {
 	EwhEvent   *event = palloc0(sizeof(EwhEvent));
-	FactReader	r = {mapping, row ? row->fields : mapping->fields, scopes, event};
+	FactReader	r = {
+		.mapping = mapping, .fields = row ? row->fields : mapping->fields, .inherited = row ? row->inherited : NULL,
+		.scopes = scopes, .here = scopes->here, .event = event,
+	};
 
 	event->kind = (char *) (row ? row->kind : "other");
 	event->type = type ? pstrdup(type) : NULL;
@@ -408,5 +422,6 @@ ewh_fact_read(const EwhMapping *mapping, const EwhRow *row, EwhScopes *scopes, c
 	read_correlation(&r);
 	read_times(&r);
 	decide_state(&r, row, trust);
+	scopes->here = r.here;
 	return event;
 }

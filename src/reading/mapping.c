@@ -264,6 +264,8 @@ compile_row(const EwhMapping *mapping, JsonbContainer *object, JsonbContainer *s
 		row->conditions = ewh_conditions_compile(object_of(match, "match"));
 	if (fields)
 		compile_fields(row->fields, row, object_of(fields, "fields"), sets);
+	for (int i = 0; i < EWH_FIELDS; i++)
+		row->inherited[i] = row->fields[i] == mapping->fields[i];
 	return row;
 }
 

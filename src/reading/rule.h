@@ -44,6 +44,7 @@ typedef struct EwhRow
 	EwhPath    *each;			/* the elements that are a fact each, or NULL */
 	const char *state;			/* what the state is in any case, or NULL */
 	EwhExpression *fields[EWH_FIELDS];
+	bool		inherited[EWH_FIELDS];	/* from the mapping: speaks of the item, not of an element */
 } EwhRow;
 
 /* The rows that may hold for one type, in their order. */
