@@ -108,12 +108,16 @@ postpone(EwhSource *source, MemoryContext keep, EwhJudgement *out)
 	ereport(LOG, (errmsg("erp_webhook: source \"%s\" cannot be used: %s", source->name, source->broken)));
 }
 
-/* What a genuine request says, as rows; and the answer, which is the same for every outcome that is kept. */
+/*
+ * What a genuine request says, as rows; and the answer, which is the same for every outcome that is kept. Where the
+ * scheme signs nothing, nothing is genuine: whatever the source's trust, the provider is asked.
+ */
 static void
 accept(EwhSource *source, const EwhArrival *arrival, const EwhRequest *req, const EwhVerdict *verdict,
 	   MemoryContext keep, EwhJudgement *out)
 {
-	List	   *events = ewh_normalise(source->mapping, req, verdict->content, source->trust);
+	List	   *events = ewh_normalise(source->mapping, req, verdict->content,
+									   verdict->ok ? source->trust : "confirm");
 	EwhReply	reply = {0};
 	MemoryContext old;
 
@@ -169,7 +173,7 @@ ewh_judge(const EwhArrival *arrival, TimestampTz now, MemoryContext keep, EwhJud
 		out->outcome = "handshake";
 		out->reply = copy_reply(&reply, keep);
 	}
-	else if (!verdict.ok)
+	else if (!verdict.ok && strcmp(verdict.reason, EWH_UNSIGNED) != 0)
 		reject(source, &req, &verdict, verdict.reason, keep, out);
 	else
 		accept(source, arrival, &req, &verdict, keep, out);

@@ -47,7 +47,7 @@ bytes_of(const void *varlena)
 }
 
 /* verify_with(scheme jsonb, secrets jsonb, settings jsonb, headers jsonb, body bytea, method text, url text, at timestamptz) → verdict */
-PGDLLEXPORT PG_FUNCTION_INFO_V1(erp_webhook_verify_with);
+PG_FUNCTION_INFO_V1(erp_webhook_verify_with);
 Datum
 erp_webhook_verify_with(PG_FUNCTION_ARGS)
 {
@@ -75,7 +75,7 @@ erp_webhook_verify_with(PG_FUNCTION_ARGS)
 }
 
 /* sign_with(scheme jsonb, secrets jsonb, settings jsonb, body bytea, at timestamptz, headers jsonb, method text, url text) → jsonb */
-PGDLLEXPORT PG_FUNCTION_INFO_V1(erp_webhook_sign_with);
+PG_FUNCTION_INFO_V1(erp_webhook_sign_with);
 Datum
 erp_webhook_sign_with(PG_FUNCTION_ARGS)
 {
