@@ -43,6 +43,7 @@ typedef struct EwhFact
 	int			request;		/* its place in the batch */
 	int			position;		/* its place in the body */
 	const char *state;
+	const char *reason;			/* of failed: the SQLSTATE */
 	int64		event_id;		/* 0 until it is stored or found */
 	bool		fresh;			/* stored by this call */
 	bool		conflicts;		/* a known id that says something else */
@@ -53,7 +54,7 @@ typedef struct EwhJudgement
 {
 	EwhSource  *source;			/* NULL where the request is malformed */
 	const char *outcome;		/* of one that is kept: NULL until it is recorded */
-	const char *reason;			/* of one that is not kept; for stats and our log */
+	const char *reason;			/* why not, in a word; for stats and our log, never for the sender */
 	EwhReply	reply;
 	int32		secret_id;		/* 0: none */
 	bool		has_signed_at;

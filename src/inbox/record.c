@@ -354,19 +354,23 @@ insert_deliveries(Record *record)
 	ewh_statement_run(EWH_INSERT_DELIVERIES, &rows, NULL, NULL, NULL);
 }
 
-/* DESIGN section 5: of several events the first that holds; duplicate only if all are. */
-static const char *
-outcome_of(const EwhJudgement *j)
+/* Name the outcome (DESIGN section 5): of several events the first that holds; duplicate only if all are. */
+static void
+name_outcome(EwhJudgement *j)
 {
 	static const char *const order[][2] = {
 		{"failed", "failed"}, {"waiting", "waiting"}, {"quarantined", "quarantined"}, {"applied", "accepted"},
 		{"no_effect", "no_effect"}
 	};
+	j->outcome = j->nfacts > 0 ? "duplicate" : "no_effect";
 	for (int o = 0; o < lengthof(order); o++)
 		for (int i = 0; i < j->nfacts; i++)
 			if (j->facts[i].fresh && strcmp(j->facts[i].state, order[o][0]) == 0)
-				return order[o][1];
-	return j->nfacts > 0 ? "duplicate" : "no_effect";
+			{
+				j->outcome = order[o][1];
+				j->reason = j->facts[i].reason;
+				return;
+			}
 }
 
 /*
@@ -388,5 +392,5 @@ ewh_record(EwhJudgement *judgements, int n)
 	}
 	for (int i = 0; i < n; i++)
 		if (judgements[i].outcome == NULL)
-			judgements[i].outcome = outcome_of(&judgements[i]);
+			name_outcome(&judgements[i]);
 }

@@ -254,6 +254,7 @@ void
 ewh_fact_state(EwhFact *fact, const char *state, const char *reason)
 {
 	fact->state = pstrdup(state);
+	fact->reason = reason ? pstrdup(reason) : NULL;
 	put_text(fact, EWH_STATE, state);
 	put_text(fact, EWH_REASON, reason);
 }
@@ -263,6 +264,7 @@ void
 ewh_fact_failed(EwhFact *fact, const char *sqlstate, const char *message)
 {
 	ewh_fact_state(fact, "failed", NULL);
+	fact->reason = pstrdup(sqlstate);
 	put_text(fact, EWH_SQLSTATE, sqlstate);
 	put_text(fact, EWH_ERROR, message);
 	fact->values[EWH_ATTEMPTS] = Int32GetDatum(1);
