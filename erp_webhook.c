@@ -7,6 +7,7 @@
 #include "utils/guc.h"
 
 #include "compat.h"
+#include "outside/launcher.h"
 #include "settings.h"
 #include "stats.h"
 
@@ -65,7 +66,6 @@ define_settings(void)
 	DefineCustomIntVariable("erp_webhook.max_body",
 							"Largest body ingest takes; a larger one is answered 413.", NULL,
 							&ewh_setting_max_body, 4096, 1, 1024 * 256, PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
-	MarkGUCPrefixReserved("erp_webhook");
 }
 
 /* Called when the library is loaded. */
@@ -73,5 +73,7 @@ void
 _PG_init(void)
 {
 	define_settings();
+	ewh_launcher_init();
+	MarkGUCPrefixReserved("erp_webhook");
 	ewh_stats_init();
 }

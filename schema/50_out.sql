@@ -97,13 +97,10 @@ COMMENT ON TABLE erp_webhook.attempt IS 'each try and what came back; removed wi
 
 -- Catch-up. One row per source and stream; the cursor moves in the transaction that keeps the page's events.
 --
---   pull_cursor.state
---              claim_pulls              record_page: last page
---     idle ─────────────────▶ pulling ────────────────────────▶ idle (next_at later)
---       ▲                       │ ▲ │ record_page: there is another page (page, seen)
---       │                       │ └─┘
---       └───────────────────────┘ an error: again with backoff, from the same page; lease expired: the same
---
+--   idle (page IS NULL, next_at says when)
+--     ──claim_calls──▶ pulling (leased_until) ──record_page: there is another page──▶ page kept, due at once
+--                                             ──record_page: the last page──▶ idle, since moves to started_at
+--                                             ──an error, or the lease is over──▶ the same page again, with backoff
 CREATE TABLE erp_webhook.pull_cursor (
   company_id   int NOT NULL,
   source_id    int NOT NULL,
@@ -129,14 +126,14 @@ COMMENT ON COLUMN erp_webhook.pull_cursor.page IS 'the next page of the run unde
 COMMENT ON COLUMN erp_webhook.pull_cursor.seen IS 'digests of this run''s pages: a page that comes again is a loop';
 COMMENT ON COLUMN erp_webhook.pull_cursor.found IS 'events only pulling brought: what the webhooks missed';
 
--- Fetching one object or key. One row per object asked for, however many events wait for it.
+-- Fetching an object or a key. A row is one call; how often a call is made again is counted where it is waited for, in
+-- event.attempts and unverified.attempts.
 --
---   fetch.state
---             claim_fetches               record_fetch: answer understood
---     queued ────────────────▶ fetching ──────────────────────────────────▶ done
---       ▲                        │   │ last try failed
---       └────────────────────────┘   └──────────▶ dead   (its events stay waiting and visible; retry_fetch asks again)
+--   fetch.state     queued ──claim_calls──▶ fetching ──record_object, record_key──▶ done
+--                                           fetching ──lease over: claimed again──▶ fetching
 --
+-- Whoever needs an object joins a fetch that is queued. One that is under way may have been answered before what they
+-- heard of happened, so they queue another.
 CREATE TABLE erp_webhook.fetch (
   company_id   int NOT NULL,
   source_id    int NOT NULL,
@@ -144,11 +141,10 @@ CREATE TABLE erp_webhook.fetch (
   purpose      text NOT NULL CHECK (purpose IN ('object', 'key')),
   rule         text NOT NULL,
   ref          text NOT NULL,
-  event_id     bigint,
-  state        text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'fetching', 'done', 'dead')),
-  tries        int NOT NULL DEFAULT 0,
-  due_at       timestamptz NOT NULL DEFAULT now(),
+  state        text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'fetching', 'done')),
+  lease        int NOT NULL DEFAULT 0,
   leased_until timestamptz,
+  claimed_at   timestamptz,
   status       int,
   error        text,
   created_at   timestamptz NOT NULL DEFAULT now(),
@@ -156,9 +152,8 @@ CREATE TABLE erp_webhook.fetch (
   PRIMARY KEY (company_id, source_id, fetch_id)
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE erp_webhook.fetch IS 'an object to read from the provider''s API, or a key to fetch, and how that went';
-CREATE UNIQUE INDEX fetch_pending ON erp_webhook.fetch (company_id, source_id, purpose, rule, ref, coalesce(event_id, 0))
-  WHERE state IN ('queued', 'fetching');
-CREATE INDEX fetch_due ON erp_webhook.fetch (company_id, due_at) WHERE state IN ('queued', 'fetching');
+CREATE UNIQUE INDEX fetch_queued ON erp_webhook.fetch (company_id, source_id, purpose, rule, ref) WHERE state = 'queued';
+CREATE INDEX fetch_open ON erp_webhook.fetch (company_id, created_at) WHERE state IN ('queued', 'fetching');
 
 -- Keys the provider publishes. Public, so not sealed; only the worker writes them, from the hosts its provider's row pins.
 CREATE TABLE erp_webhook.fetched_key (
@@ -190,6 +185,8 @@ CREATE TABLE erp_webhook.unverified (
   digest        bytea NOT NULL GENERATED ALWAYS AS (sha256(body)) STORED,
   state         text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'accepted', 'refused')),
   reason        text,
+  attempts      int NOT NULL DEFAULT 0,
+  retry_at      timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (company_id, source_id, unverified_id)
 );
 COMMENT ON TABLE erp_webhook.unverified IS 'deliveries that wait for a key; bounded per source, bodies emptied once decided';

@@ -75,6 +75,22 @@ static const Statement statements[EWH_STATEMENTS] = {
 		"INSERT INTO erp_webhook.event_conflict SELECT c.* FROM pg_catalog.unnest($1) c"
 		" ON CONFLICT (company_id, event_id, digest) DO NOTHING RETURNING delivery_id",
 		{"erp_webhook.event_conflict[]"}, false},
+	/* The worker's: what they do is in schema/85_*.sql and 86_*.sql. Leases are given in milliseconds. */
+	[EWH_CLAIM_DISPATCHES] = {"claim_dispatches",
+		"SELECT * FROM erp_webhook.claim_dispatches($1, $2 * interval '1 ms')",
+		{"int4", "int4"}, false},
+	[EWH_RECORD_DISPATCHES] = {"record_dispatches",
+		"SELECT erp_webhook.record_dispatches($1)",
+		{"jsonb"}, false},
+	[EWH_CLAIM_CALLS] = {"claim_calls",
+		"SELECT * FROM erp_webhook.claim_calls($1, $2 * interval '1 ms')",
+		{"int4", "int4"}, false},
+	[EWH_RECORD_CALL] = {"record_call",
+		"SELECT erp_webhook.record_call($1, $2)",
+		{"jsonb", "bytea"}, false},
+	[EWH_DO_CHORES] = {"do_chores",
+		"SELECT erp_webhook.do_chores($1)",
+		{"bool"}, false},
 };
 
 static SPIPlanPtr plans[EWH_STATEMENTS];
@@ -158,6 +174,27 @@ ewh_statement_run(EwhStatement which, Datum *args, const char *nulls, EwhRow row
 	}
 	SPI_finish();
 	return processed;
+}
+
+/* A procedure that commits begins; until it ends, its memory is kept across its transactions. */
+void
+ewh_statement_begin_procedure(void)
+{
+	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+}
+
+/* Commit, and go on in a new transaction. */
+void
+ewh_statement_commit(void)
+{
+	SPI_commit();
+}
+
+void
+ewh_statement_end_procedure(void)
+{
+	SPI_finish();
 }
 
 /* A column (from 1) as text copied into the current context; NULL if it is null. */

@@ -18,6 +18,11 @@ typedef enum EwhStatement
 	EWH_FIND_EVENTS,
 	EWH_INSERT_DELIVERIES,
 	EWH_INSERT_CONFLICTS,
+	EWH_CLAIM_DISPATCHES,
+	EWH_RECORD_DISPATCHES,
+	EWH_CLAIM_CALLS,
+	EWH_RECORD_CALL,
+	EWH_DO_CHORES,
 	EWH_STATEMENTS				/* how many */
 } EwhStatement;
 
@@ -25,6 +30,9 @@ typedef enum EwhStatement
 typedef void (*EwhRow) (HeapTuple row, TupleDesc desc, void *arg);
 
 extern uint64 ewh_statement_run(EwhStatement which, Datum *args, const char *nulls, EwhRow row, void *arg);
+extern void ewh_statement_begin_procedure(void);
+extern void ewh_statement_commit(void);
+extern void ewh_statement_end_procedure(void);
 extern char *ewh_row_text(HeapTuple row, TupleDesc desc, int column);
 extern Datum ewh_row_datum(HeapTuple row, TupleDesc desc, int column, bool *isnull);
 

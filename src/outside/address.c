@@ -12,8 +12,11 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include "fmgr.h"
 #include "outside/address.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inet.h"
 
 #define MAX_LISTED 64
 
@@ -296,6 +299,24 @@ add_port(const char *word, void *list)
 		return false;
 	p->port[p->n++] = (int) port;
 	return true;
+}
+
+/* address_refused(address inet, port int, plain_http boolean) */
+PG_FUNCTION_INFO_V1(erp_webhook_address_refused);
+PGDLLEXPORT Datum
+erp_webhook_address_refused(PG_FUNCTION_ARGS)
+{
+	inet	   *address = PG_GETARG_INET_PP(0);
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16) PG_GETARG_INT32(1))};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = in.sin_port};
+	bool		v4 = ip_family(address) == PGSQL_AF_INET;
+	const char *refused;
+
+	memcpy(v4 ? (void *) &in.sin_addr : (void *) &in6.sin6_addr, ip_addr(address), ip_addrsize(address));
+	refused = ewh_address_refused(v4 ? (struct sockaddr *) &in : (struct sockaddr *) &in6, PG_GETARG_BOOL(2));
+	if (refused == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(refused));
 }
 
 static bool

@@ -100,9 +100,13 @@ static void
 close_exchange(void *arg)
 {
 	EwhExchange *exchange = arg;
+	ListCell   *lc;
 
 	if (exchange->transfer != NULL)
 		drop_transfer(exchange->transfer);
+	/* Some of these hold credentials. */
+	foreach(lc, exchange->headers)
+		explicit_bzero(lfirst(lc), strlen(lfirst(lc)));
 }
 
 /* Context callback of the whole; the contexts of its exchanges are children and gone before. */
@@ -144,11 +148,11 @@ ewh_http_open(int max_exchanges)
 	return http;
 }
 
-/* A new exchange with a memory context of its own, to be filled in and started. */
+/* A new exchange with a memory context of its own, to be filled in. Until it is started, it goes with the caller's. */
 EwhExchange *
-ewh_http_exchange(EwhHttp *http, const char *method, const char *url)
+ewh_http_exchange(const char *method, const char *url)
 {
-	MemoryContext context = AllocSetContextCreate(http->context, "erp_webhook exchange", ALLOCSET_SMALL_SIZES);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "erp_webhook exchange", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	EwhExchange *exchange = palloc0(sizeof(EwhExchange));
 	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
@@ -169,6 +173,7 @@ ewh_http_start(EwhHttp *http, EwhExchange *exchange)
 {
 	EwhTransfer *transfer = ewh_transfer_make(exchange);
 
+	MemoryContextSetParent(exchange->context, http->context);
 	transfer->http = http;
 	transfer->next = http->transfers;
 	if (transfer->next != NULL)

@@ -35,7 +35,7 @@ typedef struct EwhExchange
 } EwhExchange;
 
 extern EwhHttp *ewh_http_open(int max_exchanges);
-extern EwhExchange *ewh_http_exchange(EwhHttp *http, const char *method, const char *url);
+extern EwhExchange *ewh_http_exchange(const char *method, const char *url);
 extern void ewh_http_start(EwhHttp *http, EwhExchange *exchange);
 extern int	ewh_http_free_places(const EwhHttp *http);
 extern int	ewh_http_under_way(const EwhHttp *http);
@@ -44,6 +44,8 @@ extern EwhExchange *ewh_http_next_finished(const EwhHttp *http);
 extern char *ewh_http_answer_header(const EwhExchange *exchange, const char *name);
 extern void ewh_http_free_exchange(EwhExchange *exchange);
 
+extern int	ewh_http_timeout_ms(void);
+extern void ewh_transfer_settings(void);
 extern const char *ewh_http_url_refused(const char *url);
 
 #endif							/* EWH_HTTP_H */

@@ -277,7 +277,13 @@ ewh_transfer_result(EwhTransfer *transfer, CURLcode code)
 	else if (transfer->refused != NULL)
 		exchange->error = pstrdup(transfer->refused);
 	else
+	{
 		exchange->error = pstrdup(transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code));
+		/* A peer may have had a word in this text. */
+		for (char *c = exchange->error; *c != '\0'; c++)
+			if ((unsigned char) *c < ' ' || (unsigned char) *c >= 0x7f)
+				*c = '?';
+	}
 	if (exchange->error == NULL && exchange->status == 0)
 		exchange->error = pstrdup("no HTTP status in the answer");
 	exchange->finished = true;
@@ -318,6 +324,13 @@ ewh_http_answer_header(const EwhExchange *exchange, const char *name)
 		line = end + strspn(end, "\r\n");
 	}
 	return NULL;
+}
+
+/* The longest one exchange can take. */
+int
+ewh_http_timeout_ms(void)
+{
+	return http_timeout * 1000;
 }
 
 /* Settings of a transfer; called once, from _PG_init. */

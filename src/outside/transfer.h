@@ -50,6 +50,5 @@ typedef struct EwhTransfer
 extern EwhTransfer *ewh_transfer_make(EwhExchange *exchange);
 extern void ewh_transfer_result(EwhTransfer *transfer, CURLcode code);
 extern void ewh_transfer_free(EwhTransfer *transfer);
-extern void ewh_transfer_settings(void);
 
 #endif							/* EWH_TRANSFER_H */

@@ -1,0 +1,12 @@
+/*
+ * worker.h: the background worker of one database.
+ */
+#ifndef EWH_WORKER_H
+#define EWH_WORKER_H
+
+#include "postgres.h"
+
+extern PGDLLEXPORT void erp_webhook_worker_main(Datum unused);
+extern void ewh_worker_settings(void);
+
+#endif							/* EWH_WORKER_H */
