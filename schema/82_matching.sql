@@ -9,13 +9,13 @@
 --   3. one_to_one                           same amount within tolerance, nearest day first
 --   4. many_to_one, one_to_many             all open payouts of a source and day in one line; all lines of a day and payer for one payout
 
--- Short words and words without a digit name nothing.
+-- Short words name nothing, nor do words without a digit in the middle of a text.
 CREATE FUNCTION erp_webhook.names_in(VARIADIC texts text[]) RETURNS SETOF text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
   SELECT DISTINCT erp_webhook.plain_name(w.word)
   FROM unnest(texts) t (said), LATERAL (SELECT said UNION SELECT regexp_split_to_table(said, '[\s,;|/()+]+')) w (word)
-  WHERE length(erp_webhook.plain_name(w.word)) BETWEEN 4 AND 100 AND w.word ~ '\d'
+  WHERE length(erp_webhook.plain_name(w.word)) BETWEEN 3 AND 100 AND (w.word ~ '\d' OR w.word = t.said)
 $$;
 COMMENT ON FUNCTION erp_webhook.names_in(text[]) IS 'the words of texts that may be somebody''s reference';
 

@@ -34,12 +34,12 @@ COMMENT ON FUNCTION erp_webhook.bank_known_until(int, text) IS 'the last day for
 -- What stands on one side of the ledger for an object: its vouchers' net effect on accounts like this.
 CREATE FUNCTION erp_webhook.booked_on_account(company_id int, source_id int, object text, object_ref text, account text, currency text) RETURNS numeric
 LANGUAGE sql STABLE
-RETURN (SELECT sum(CASE WHEN e.debit LIKE booked_on_account.account THEN e.amount ELSE -e.amount END)
+RETURN (SELECT sum(CASE WHEN e.debit ~ booked_on_account.account THEN e.amount ELSE -e.amount END)
         FROM erp_webhook.voucher v JOIN erp_webhook.entry e ON e.company_id = v.company_id AND e.voucher_id = v.voucher_id
         WHERE v.company_id = booked_on_account.company_id AND v.source_id = booked_on_account.source_id AND v.object = booked_on_account.object
           AND v.object_ref = booked_on_account.object_ref AND e.currency = booked_on_account.currency
-          AND (e.debit LIKE booked_on_account.account) <> (e.credit LIKE booked_on_account.account));
-COMMENT ON FUNCTION erp_webhook.booked_on_account(int, int, text, text, text, text) IS 'the net of what an object''s vouchers posted to an account (a LIKE pattern)';
+          AND (e.debit ~ booked_on_account.account) <> (e.credit ~ booked_on_account.account));
+COMMENT ON FUNCTION erp_webhook.booked_on_account(int, int, text, text, text, text) IS 'the net of what an object''s vouchers posted to accounts (a regular expression)';
 
 CREATE TYPE erp_webhook.reconciled AS (
   item text, source text, payout_ref text, line_ref text, account text, currency text, value_date date, booked_on date,
@@ -107,8 +107,8 @@ RETURN CASE
   WHEN p.state = 'failed' THEN CASE WHEN coalesce(bank, 0) = 0 AND NOT other_currency THEN 'matched' WHEN bank > 0 THEN 'over' ELSE 'under' END
   WHEN p.state = 'scheduled' THEN CASE WHEN lines = 0 THEN 'expected' ELSE 'missing_at_provider' END
   WHEN ledger IS DISTINCT FROM p.amount THEN 'missing_in_ledger'
-  WHEN lines = 0 THEN CASE WHEN known_until > p.day + 3 THEN 'missing_at_bank' ELSE 'in_transit' END
   WHEN explained THEN 'matched'
+  WHEN lines = 0 THEN CASE WHEN known_until > p.day + 3 THEN 'missing_at_bank' ELSE 'in_transit' END
   WHEN other_currency THEN 'currency_mismatch'
   WHEN bank = p.amount THEN 'matched'
   WHEN lines > 1 AND same_line AND sign(bank - p.amount) = sign(p.amount) THEN 'duplicate'

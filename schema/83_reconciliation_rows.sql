@@ -30,7 +30,7 @@ AS $$
     FROM (SELECT DISTINCT p.currency FROM erp_webhook.payouts_of_days(reconciled_payouts.company_id, from_date, to_date) p) c),
   said AS (
     SELECT p, s.name AS source, k.until,
-           coalesce(erp_webhook.booked_on_account(p.company_id, p.source_id, 'payout', p.object_ref, 'in_transit', p.currency), 0) AS ledger,
+           coalesce(erp_webhook.booked_on_account(p.company_id, p.source_id, 'payout', p.object_ref, '^in_transit$', p.currency), 0) AS ledger,
            erp_webhook.difference_to(p.company_id, p.source_id, p.object_ref, p.currency) AS difference_to, b.*
     FROM erp_webhook.payouts_of_days(reconciled_payouts.company_id, from_date, to_date) p
     JOIN erp_webhook.source s ON s.company_id = p.company_id AND s.source_id = p.source_id
@@ -47,12 +47,13 @@ AS $$
       LEFT JOIN erp_webhook.bank_entry e ON e.company_id = m.company_id AND m.line_source = 0 AND e.object_ref = m.line_ref
       WHERE m.company_id = p.company_id AND m.source_id = p.source_id AND m.payout_ref = p.object_ref AND m.currency = p.currency) b),
   judged AS (
-    SELECT d.*, erp_webhook.payout_state(d.p, d.ledger, d.bank, d.lines, d.same_line, d.other_currency, d.until, d.difference_to IS NOT NULL AND d.lines > 0) AS state,
+    SELECT d.*, erp_webhook.payout_state(d.p, d.ledger, d.bank, d.lines, d.same_line, d.other_currency, d.until, d.difference_to IS NOT NULL) AS state,
            CASE WHEN (d.p).state = 'failed' THEN 0 ELSE (d.p).amount END AS said
     FROM said d)
   SELECT 'payout', j.source, (j.p).object_ref, j.line_refs, j.account, (j.p).currency, (j.p).day, j.booked_on,
          j.said, j.ledger, coalesce(j.bank, j.other_amount), j.state,
-         CASE WHEN j.lines > 0 AND NOT j.other_currency THEN j.bank - j.said WHEN j.state IN ('missing_at_bank', 'currency_mismatch') THEN -j.said ELSE 0 END,
+         CASE WHEN j.lines > 0 AND NOT j.other_currency THEN j.bank - j.said
+              WHEN j.state IN ('missing_at_bank', 'currency_mismatch') OR j.difference_to IS NOT NULL THEN -j.said ELSE 0 END,
          greatest(erp_webhook.report_day(reconciled_payouts.company_id) - (j.p).day, 0),
          concat_ws('; ', erp_webhook.reconciliation_advice(j.state, 'payout'), CASE WHEN j.other_currency THEN 'the bank says ' || j.other_amount || ' ' || j.other END,
                    CASE WHEN j.difference_to IS NOT NULL AND j.bank IS DISTINCT FROM j.said THEN 'the difference is in ' || j.difference_to END),
@@ -79,7 +80,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
   WITH near AS (
     SELECT i.*, t.known_by, t.line_ref AS twin_line,
-           coalesce(erp_webhook.booked_on_account(i.company_id, i.source_id, 'bank', i.object_ref, 'bank%', i.currency), 0) AS ledger
+           coalesce(erp_webhook.booked_on_account(i.company_id, i.source_id, 'bank', i.object_ref, '^bank(:|$)', i.currency), 0) AS ledger
     FROM erp_webhook.bank_item i
     LEFT JOIN erp_webhook.bank_twin t ON t.company_id = i.company_id AND i.source_id <> 0 AND t.source_id = i.source_id AND t.object_ref = i.object_ref
     WHERE i.company_id = reconciled_lines.company_id AND i.item = 'line' AND i.state <> 'repeated' AND i.booked_on BETWEEN from_date - 3 AND to_date + 3
