@@ -14,6 +14,15 @@ AS 'MODULE_PATHNAME', 'erp_webhook_read_body';
 COMMENT ON FUNCTION erp_webhook.read_body(jsonb, jsonb, jsonb, jsonb, bytea, text, text, text)
   IS 'the events of a body under a mapping that is given: try a mapping before it is stored';
 
+CREATE FUNCTION erp_webhook.count_events(
+  reading jsonb, events jsonb, settings jsonb, headers jsonb, body bytea,
+  method text DEFAULT 'POST', url text DEFAULT NULL, trust text DEFAULT 'full')
+RETURNS int
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'erp_webhook_count_events';
+COMMENT ON FUNCTION erp_webhook.count_events(jsonb, jsonb, jsonb, jsonb, bytea, text, text, text)
+  IS 'how many events read_body() finds, without making rows of them: what reading alone costs';
+
 -- A provider's event rows in the order they are tried: the user's own before the shipped ones.
 CREATE FUNCTION erp_webhook.provider_events(provider text) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE

@@ -137,24 +137,92 @@ jsonb_arg(FunctionCallInfo fcinfo, int i)
 	return PG_ARGISNULL(i) ? NULL : PG_GETARG_JSONB_P(i);
 }
 
-/* read_body(reading jsonb, events jsonb, settings jsonb, headers jsonb, body bytea, method text, url text, trust text) */
-PG_FUNCTION_INFO_V1(erp_webhook_read_body);
-PGDLLEXPORT Datum
-erp_webhook_read_body(PG_FUNCTION_ARGS)
+/* The mapping compiled last, kept between the calls of one query, and the arguments it was made of as they came. */
+typedef struct Compiled
+{
+	struct varlena *reading;
+	struct varlena *events;
+	EwhMapping *mapping;
+} Compiled;
+
+/* An argument as stored, perhaps compressed: telling that it is the same again must not cost what reading it does. */
+static struct varlena *
+raw_arg(FunctionCallInfo fcinfo, int i)
+{
+	return PG_ARGISNULL(i) ? NULL : PG_GETARG_RAW_VARLENA_P(i);
+}
+
+static bool
+same_raw(const struct varlena *a, const struct varlena *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return VARSIZE_ANY(a) == VARSIZE_ANY(b) && memcmp(a, b, VARSIZE_ANY(a)) == 0;
+}
+
+static struct varlena *
+copy_raw(const struct varlena *raw)
+{
+	struct varlena *copy = raw ? palloc(VARSIZE_ANY(raw)) : NULL;
+
+	if (copy)
+		memcpy(copy, raw, VARSIZE_ANY(raw));
+	return copy;
+}
+
+static const EwhMapping *
+compiled_mapping(FunctionCallInfo fcinfo)
+{
+	Compiled   *known = fcinfo->flinfo->fn_extra;
+	struct varlena *reading = raw_arg(fcinfo, 0);
+	struct varlena *events = raw_arg(fcinfo, 1);
+	MemoryContext before;
+
+	if (known && same_raw(known->reading, reading) && same_raw(known->events, events))
+		return known->mapping;
+	before = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	known = palloc(sizeof(Compiled));
+	known->reading = copy_raw(reading);
+	known->events = copy_raw(events);
+	known->mapping = ewh_mapping_compile(jsonb_arg(fcinfo, 0), jsonb_arg(fcinfo, 1));
+	fcinfo->flinfo->fn_extra = known;
+	MemoryContextSwitchTo(before);
+	return known->mapping;
+}
+
+static List *
+read_args(FunctionCallInfo fcinfo)
 {
 	EwhRequest	req = {0};
-	EwhMapping *mapping = ewh_mapping_compile(jsonb_arg(fcinfo, 0), jsonb_arg(fcinfo, 1));
+	const EwhMapping *mapping = compiled_mapping(fcinfo);
 	const char *trust = PG_ARGISNULL(7) ? "full" : text_to_cstring(PG_GETARG_TEXT_PP(7));
-	ListCell   *lc;
 
-	InitMaterializedSRF(fcinfo, 0);
 	req.settings = jsonb_arg(fcinfo, 2);
 	if (!ewh_request_headers(jsonb_arg(fcinfo, 3), &req))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("headers must be an object of strings")));
 	req.body = bytes_arg(fcinfo, 4);
 	req.method = bytes_arg(fcinfo, 5);
 	req.url = bytes_arg(fcinfo, 6);
-	foreach(lc, ewh_normalise(mapping, &req, req.body, trust))
+	return ewh_normalise(mapping, &req, req.body, trust);
+}
+
+/* read_body(reading jsonb, events jsonb, settings jsonb, headers jsonb, body bytea, method text, url text, trust text) */
+PG_FUNCTION_INFO_V1(erp_webhook_read_body);
+PGDLLEXPORT Datum
+erp_webhook_read_body(PG_FUNCTION_ARGS)
+{
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(lc, read_args(fcinfo))
 		put_event((ReturnSetInfo *) fcinfo->resultinfo, lfirst(lc));
 	return (Datum) 0;
+}
+
+/* count_events(reading jsonb, events jsonb, settings jsonb, headers jsonb, body bytea, method text, url text, trust text) */
+PG_FUNCTION_INFO_V1(erp_webhook_count_events);
+PGDLLEXPORT Datum
+erp_webhook_count_events(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(list_length(read_args(fcinfo)));
 }
