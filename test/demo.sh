@@ -46,7 +46,7 @@ expect() {
 title "Building, and starting a private PostgreSQL in $dir"
 CLUSTER_CONF='shared_preload_libraries = erp_webhook\nfsync = on' test/cluster.sh start "$dir"
 eval "$(test/cluster.sh env "$dir")"
-psql -X -q -d postgres -c 'CREATE DATABASE demo' 
+psql -X -q -d postgres -c 'CREATE DATABASE demo'
 sql -c 'CREATE EXTENSION erp_webhook'
 
 umask 077
@@ -141,7 +141,8 @@ title "Invoices in the evening"
 show "$invoices"
 
 title "The journal"
-show "SELECT * FROM erp_webhook.journal ORDER BY voucher_id, entry_no" 
+show "SELECT voucher_id AS voucher, booked_on, source, object, object_ref, ledger_account, debit, credit, currency
+  FROM erp_webhook.journal ORDER BY voucher_id, entry_no, debit"
 
 title "The ledger"
 show "SELECT ledger_account, currency, balance FROM erp_webhook.ledger_balance ORDER BY 1, 2"
