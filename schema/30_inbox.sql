@@ -12,6 +12,8 @@ CREATE SEQUENCE erp_webhook.delivery_id AS bigint;
 COMMENT ON SEQUENCE erp_webhook.delivery_id IS 'ids of deliveries; drawn by ingest after the verdict, never for a rejected request';
 
 -- No foreign key points here: months are dropped. headers holds, as a JSON object, those that proof and reading look at.
+-- The primary key stands on each partition, not here: pg_dump writes a month's key out, and on a parent that has one from
+-- the install script a restored month would get it twice.
 CREATE TABLE erp_webhook.delivery (
   company_id int NOT NULL,
   delivery_id bigint NOT NULL DEFAULT nextval('erp_webhook.delivery_id'),
@@ -22,11 +24,12 @@ CREATE TABLE erp_webhook.delivery (
   headers text NOT NULL,
   body bytea COMPRESSION lz4 NOT NULL,
   secret_id int,
-  signed_at timestamptz,
-  PRIMARY KEY (company_id, delivery_id, received_at)
+  signed_at timestamptz
 ) PARTITION BY RANGE (received_at);
 COMMENT ON TABLE erp_webhook.delivery IS 'the bytes as they came, with what is needed to prove them again; kept by month';
-CREATE TABLE erp_webhook.delivery_default PARTITION OF erp_webhook.delivery DEFAULT;
+CREATE TABLE erp_webhook.delivery_default PARTITION OF erp_webhook.delivery (
+  PRIMARY KEY (company_id, delivery_id, received_at)
+) DEFAULT;
 COMMENT ON TABLE erp_webhook.delivery_default IS 'deliveries of months that maintain() has not made yet';
 
 -- No foreign key to source: it would cost a look-up for every event, and sources are never deleted.

@@ -51,7 +51,8 @@ DECLARE
   part text := format('erp_webhook.delivery_%s', to_char(month, 'YYYY_MM'));
 BEGIN
   LOCK TABLE erp_webhook.delivery, erp_webhook.delivery_default IN ACCESS EXCLUSIVE MODE;
-  EXECUTE format('CREATE TABLE %s (LIKE erp_webhook.delivery INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING COMPRESSION)', part);
+  EXECUTE format('CREATE TABLE %s (LIKE erp_webhook.delivery INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING COMPRESSION,'
+                 ' PRIMARY KEY (company_id, delivery_id, received_at))', part);
   EXECUTE format('COMMENT ON TABLE %s IS %L', part, 'deliveries received in ' || to_char(month, 'YYYY-MM') || ' (UTC)');
   IF EXISTS (SELECT FROM erp_webhook.delivery_default d WHERE d.received_at >= first AND d.received_at < next) THEN
     ALTER TABLE erp_webhook.delivery_default DISABLE TRIGGER delivery_is_evidence;
