@@ -1,5 +1,6 @@
 -- Provider, ledger and bank side by side: every state once, the matching rules, decisions by hand, and what policies book of it.
 SET client_min_messages = warning;
+SET datestyle = ISO;
 CREATE EXTENSION IF NOT EXISTS erp_webhook;
 SET search_path = erp_webhook, public;
 \set VERBOSITY terse
