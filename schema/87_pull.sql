@@ -278,7 +278,6 @@ AS $$
 #variable_conflict use_variable
 DECLARE
   a erp_webhook.api_access;
-  streams int;
 BEGIN
   SELECT x.* INTO a FROM erp_webhook.source_name n JOIN erp_webhook.api_access x ON x.company_id = n.company_id AND x.source_id = n.source_id
     WHERE n.name = source;
@@ -296,8 +295,7 @@ BEGIN
     SELECT a.company_id, a.source_id, k.stream, coalesce(since, now()) FROM jsonb_object_keys(a.rules -> 'pull') k(stream)
   ON CONFLICT (company_id, source_id, stream) DO UPDATE SET
     since = coalesce(pull.since, c.since), page = NULL, pages = 0, seen = '{}', next_at = now(), leased_until = NULL, lease = c.lease + 1, tries = 0, error = NULL;
-  GET DIAGNOSTICS streams = ROW_COUNT;
-  RETURN streams;
+  RETURN (SELECT count(*) FROM jsonb_object_keys(a.rules -> 'pull'));
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.pull(text, timestamptz) IS

@@ -127,12 +127,14 @@ BEGIN
   END IF;
   SELECT a.rules INTO rules FROM erp_webhook.api_access a WHERE a.company_id = f.company_id AND a.source_id = f.source_id;
   IF f.status = 200 THEN
-    INSERT INTO erp_webhook.fetched_key AS k (company_id, source_id, key_id, key, valid)
+    WITH kept AS (
+      INSERT INTO erp_webhook.fetched_key AS k (company_id, source_id, key_id, key, valid)
       SELECT f.company_id, f.source_id, n.key_id, n.key,
              tstzrange(NULL, least(n.until, now() + coalesce(rules #>> '{keys,lives}', '24 hours')::interval))
       FROM erp_webhook.keys_of(rules -> 'keys', f.ref, answer) n
-    ON CONFLICT (company_id, source_id, key_id) DO UPDATE SET key = excluded.key, valid = excluded.valid, fetched_at = now();
-    GET DIAGNOSTICS found = ROW_COUNT;
+    ON CONFLICT (company_id, source_id, key_id) DO UPDATE SET key = excluded.key, valid = excluded.valid, fetched_at = now()
+      RETURNING 1
+    ) SELECT count(*) INTO found FROM kept;
     DELETE FROM erp_webhook.fetched_key k WHERE k.company_id = f.company_id AND k.source_id = f.source_id AND k.key_id NOT IN (
       SELECT y.key_id FROM erp_webhook.fetched_key y WHERE y.company_id = f.company_id AND y.source_id = f.source_id
       ORDER BY y.fetched_at DESC, y.key_id LIMIT erp_webhook.max_fetched_keys());

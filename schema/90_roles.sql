@@ -32,7 +32,7 @@ BEGIN
   THEN
     RETURN;
   END IF;
-  RAISE EXCEPTION 'permission denied for company %', company_id
+  RAISE EXCEPTION 'permission denied for this company'
     USING ERRCODE = 'insufficient_privilege', HINT = format('See erp_webhook.grant_%s().', access);
 END
 $$;
@@ -42,11 +42,13 @@ CREATE FUNCTION erp_webhook.visible_companies(access text DEFAULT 'reader') RETU
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT array_agg(c.company_id) FROM erp_webhook.company c
+  SELECT CASE WHEN visible_companies.access = 'reader' THEN ARRAY[0] ELSE '{}' END || array_agg(c.company_id)
+  FROM erp_webhook.company c
   WHERE EXISTS (SELECT FROM erp_webhook.company_role r
                 WHERE r.company_id IN (0, c.company_id) AND (r.access = 'admin' OR visible_companies.access = 'reader'))
 $$;
-COMMENT ON FUNCTION erp_webhook.visible_companies(text) IS 'the companies the caller reads, or administers';
+COMMENT ON FUNCTION erp_webhook.visible_companies(text) IS
+  'the companies the caller reads (with 0, what we ship for all), or administers';
 
 -- The policy itself: a role sees its own grants; a grant for company 0 is for all.
 ALTER TABLE erp_webhook.company_role ENABLE ROW LEVEL SECURITY;

@@ -6,12 +6,8 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
 #include "fmgr.h"
-#include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -35,7 +31,10 @@ text_arg(FunctionCallInfo fcinfo, int n)
 	return PG_ARGISNULL(n) ? none : bytes_of(PG_GETARG_TEXT_PP(n));
 }
 
-/* A source that can be used; a configuration of ours that is broken raises. */
+/*
+ * A source that can be used; a configuration of ours that is broken raises. Who can sign can forge: what this backend
+ * has cached serves only a caller who administers the company.
+ */
 static EwhSource *
 usable_source(EwhBytes name)
 {
@@ -45,6 +44,7 @@ usable_source(EwhBytes name)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("source \"%s\" cannot be used: %s", source->name, source->broken)));
+	ewh_source_check_access(source);
 	return source;
 }
 
@@ -106,19 +106,6 @@ erp_webhook_verify(PG_FUNCTION_ARGS)
 	return ewh_verdict_datum(fcinfo, &verdict);
 }
 
-/*
- * Who can sign can forge. What this backend has cached must not serve a caller who may not read the sealed secrets
- * himself.
- */
-static void
-check_may_sign(void)
-{
-	Oid			table = get_relname_relid("secret", get_namespace_oid("erp_webhook", false));
-
-	if (pg_class_aclcheck(table, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, "secret");
-}
-
 PG_FUNCTION_INFO_V1(erp_webhook_sign);
 /* sign(source text, body bytea, at timestamptz, headers jsonb, method text, url text) → jsonb */
 Datum
@@ -130,7 +117,6 @@ erp_webhook_sign(PG_FUNCTION_ARGS)
 	for (int i = 0; i < 5; i++)
 		if (PG_ARGISNULL(i))
 			PG_RETURN_NULL();
-	check_may_sign();
 	source = usable_source(text_arg(fcinfo, 0));
 	if (!source->known)
 		ereport(ERROR,
