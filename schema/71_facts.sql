@@ -9,7 +9,7 @@ RETURN CASE
   WHEN kind = 'dispute.withdrawn' THEN 'withdrawn'
   WHEN kind = 'dispute.reinstated' THEN 'reinstated'
   WHEN kind IN ('payout.scheduled', 'payout.paid', 'payout.failed') THEN 'payout'
-  WHEN kind IN ('bank.credit', 'bank.debit', 'bank.reversed') THEN 'bank'
+  WHEN kind IN ('bank.credit', 'bank.debit', 'bank.reversed', 'bank.linked') THEN 'bank'
   WHEN kind = 'conversion' THEN 'conversion'
   WHEN kind = 'books.write_off' THEN 'write_off'
 END;
@@ -27,7 +27,8 @@ RETURN kind IN ('payment.failed', 'payment.reversed', 'refund.failed', 'payout.f
 COMMENT ON FUNCTION erp_webhook.takes_back(text) IS 'facts that say the object did not, or does no longer, move money';
 
 -- The objects events are about. A link is about the payment it names; a cumulative refund about its payment; a bank
--- line is known by its bank reference where it has one, so that its reversal finds it. What takes back and names no
+-- line is known by its bank reference where it has one, so that its reversal finds it (a line of a statement, source 0,
+-- by the name its import gave it). What takes back and names no
 -- payment stands under its own name, and is nobody's.
 CREATE FUNCTION erp_webhook.objects_named(events erp_webhook.event[]) RETURNS TABLE (
   source_id int, object text, object_ref text, denomination text, payment_ref text, event_id bigint)
@@ -37,7 +38,7 @@ BEGIN ATOMIC
          CASE WHEN e.kind = 'payment.linked' THEN coalesce(e.payment_ref, e.object_ref)
               WHEN f.family = 'refund_total' THEN coalesce(e.payment_ref, e.object_ref)
               WHEN e.kind = 'bank.reversed' THEN coalesce(e.bank_ref, e.payment_ref, e.object_ref, e.external_id)
-              WHEN f.family = 'bank' THEN coalesce(e.bank_ref, e.object_ref, e.external_id)
+              WHEN f.family = 'bank' AND e.source_id <> 0 THEN coalesce(e.bank_ref, e.object_ref, e.external_id)
               WHEN f.family = 'payout' THEN coalesce(e.object_ref, e.payout_ref, e.external_id)
               ELSE coalesce(e.object_ref, e.payment_ref, e.external_id) END,
          CASE WHEN f.family = 'payout' THEN coalesce(e.currency, '') ELSE '' END,

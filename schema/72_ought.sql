@@ -74,7 +74,9 @@ BEGIN ATOMIC
   WITH asked AS (
     SELECT DISTINCT k.source_id, k.object, k.object_ref FROM unnest(ought_of_objects.keys) k
   ), known AS (
-    SELECT o.*, 'clearing:' || s.name AS clearing, erp_webhook.bank_account(s.settings) AS bank,
+    SELECT o.*, 'clearing:' || s.name AS clearing,
+           CASE WHEN o.object = 'bank' THEN erp_webhook.line_bank(o.company_id, o.source_id, o.object_ref)
+                ELSE erp_webhook.bank_account(s.settings) END AS bank,
            CASE WHEN o.effective THEN o.amount ELSE 0 END AS counts,
            CASE WHEN o.object = 'bank' AND o.debit_side THEN erp_webhook.debit_concerns(o.company_id, o) END AS concerns
     FROM asked k

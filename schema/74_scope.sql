@@ -195,6 +195,23 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION erp_webhook.meetings(int, erp_webhook.scope) IS 'where to meet those who just make what is named here and not there';
 
+CREATE FUNCTION erp_webhook.meet(company_id int, kinds text[], refs text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  company constant int := meet.company_id;
+BEGIN
+  INSERT INTO erp_webhook.meeting (company_id, kind, ref)
+    SELECT company, m.kind, m.ref FROM unnest(kinds, refs) m (kind, ref) ORDER BY m.kind, m.ref COLLATE "C" ON CONFLICT DO NOTHING;
+  PERFORM FROM unnest(kinds, refs) k (kind, ref)
+    JOIN erp_webhook.meeting m ON m.company_id = company AND m.kind = k.kind AND m.ref = k.ref
+    ORDER BY m.kind, m.ref COLLATE "C" FOR UPDATE OF m;
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.meet(int, text[], text[]) IS 'write and lock meeting rows: who else names or makes the same waits';
+
 -- Take all locks, each kind in a statement of its own, sorted.
 CREATE FUNCTION erp_webhook.hold(company_id int, s erp_webhook.scope) RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -207,11 +224,7 @@ DECLARE
 BEGIN
   SELECT array_agg(m.kind), array_agg(m.ref) INTO kinds, refs FROM erp_webhook.meetings(company, s) m;
   IF kinds IS NOT NULL THEN
-    INSERT INTO erp_webhook.meeting (company_id, kind, ref)
-      SELECT company, m.kind, m.ref FROM unnest(kinds, refs) m (kind, ref) ORDER BY m.kind, m.ref COLLATE "C" ON CONFLICT DO NOTHING;
-    PERFORM FROM erp_webhook.meeting m
-      WHERE m.company_id = company AND (m.kind, m.ref) IN (SELECT * FROM unnest(kinds, refs))
-      ORDER BY m.kind, m.ref COLLATE "C" FOR UPDATE;
+    PERFORM erp_webhook.meet(company, kinds, refs);
   END IF;
   IF cardinality(s.accounts) > 0 THEN
     PERFORM FROM erp_webhook.account a WHERE a.company_id = company AND a.account_id = ANY (s.accounts) ORDER BY a.account_id FOR NO KEY UPDATE;

@@ -247,7 +247,7 @@ $$;
 COMMENT ON FUNCTION erp_webhook.keep_allocation(int, erp_webhook.scope, erp_webhook.standing[], erp_webhook.allocated[]) IS 'write the derived rows of an allocation';
 
 -- Settle a component: hold it, see that it is still the same, book its objects, allocate, judge its subscriptions.
-CREATE FUNCTION erp_webhook.settle_scope(company_id int, s erp_webhook.scope, events erp_webhook.event[]) RETURNS int
+CREATE FUNCTION erp_webhook.settle_scope(company_id int, s erp_webhook.scope, events erp_webhook.event[], voided bigint[] DEFAULT NULL) RETURNS int
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -277,6 +277,9 @@ BEGIN
   IF events IS NOT NULL THEN
     PERFORM erp_webhook.keep_facts(company, events);
   END IF;
+  IF voided IS NOT NULL THEN
+    UPDATE erp_webhook.invoice i SET state = 'void' WHERE i.company_id = company AND i.invoice_id = ANY (voided);
+  END IF;
   SELECT erp_webhook.join_keys(s.objects, array_agg(ROW((m.o).source_id, (m.o).object, (m.o).object_ref)::erp_webhook.object_key)) INTO keys
   FROM erp_webhook.objects_of(company, s.touched) m;
   PERFORM erp_webhook.merge_facts(company, keys, s.touched);
@@ -296,16 +299,24 @@ BEGIN
   RETURN cardinality(posted);
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.settle_scope(int, erp_webhook.scope, erp_webhook.event[]) IS 'settle a component; returns the vouchers posted';
+COMMENT ON FUNCTION erp_webhook.settle_scope(int, erp_webhook.scope, erp_webhook.event[], bigint[]) IS 'settle a component; returns the vouchers posted';
 
 CREATE FUNCTION erp_webhook.settle(company_id int, events erp_webhook.event[]) RETURNS int
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  -- Lines and payouts find each other first: which of them posts what depends on it.
-  facts constant erp_webhook.event[] := erp_webhook.match_first(company_id, events);
+  facts erp_webhook.event[];
 BEGIN
+  IF (SELECT bool_and(erp_webhook.is_plain(e)) FROM unnest(events) e) THEN
+    BEGIN
+      RETURN erp_webhook.settle_plain(company_id, events);
+    EXCEPTION WHEN SQLSTATE 'EW002' THEN
+      NULL;
+    END;
+  END IF;
+  -- Lines and payouts find each other first: which of them posts what depends on it.
+  facts := erp_webhook.match_first(company_id, events);
   RETURN erp_webhook.settle_scope(company_id, erp_webhook.named(facts), facts);
 END
 $$;
@@ -313,7 +324,8 @@ REVOKE ALL ON FUNCTION erp_webhook.settle(int, erp_webhook.event[]) FROM PUBLIC;
 COMMENT ON FUNCTION erp_webhook.settle(int, erp_webhook.event[]) IS 'settle facts (applied events) of one company; may be called again with any of them; returns the vouchers posted';
 
 -- Invoices that appear or change.
-CREATE FUNCTION erp_webhook.settle_invoices(company_id int, invoices bigint[], accounts int[] DEFAULT '{}', created boolean DEFAULT false) RETURNS int
+CREATE FUNCTION erp_webhook.settle_invoices(company_id int, invoices bigint[], accounts int[] DEFAULT '{}', created boolean DEFAULT false, voided boolean DEFAULT false)
+RETURNS int
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -329,11 +341,28 @@ BEGIN
     FROM erp_webhook.reference r JOIN erp_webhook.subscription u ON u.company_id = company AND u.source_id = r.source_id AND u.subscription_ref = r.object_ref
     WHERE r.company_id = company AND r.ref = ANY (s.created) AND r.object = 'subscription';
   END IF;
-  RETURN erp_webhook.settle_scope(company, s, NULL);
+  RETURN erp_webhook.settle_scope(company, s, NULL, CASE WHEN settle_invoices.voided THEN settle_invoices.invoices END);
 END
 $$;
-REVOKE ALL ON FUNCTION erp_webhook.settle_invoices(int, bigint[], int[], boolean) FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.settle_invoices(int, bigint[], int[], boolean) IS 'settle what waits for invoices that appeared or changed';
+REVOKE ALL ON FUNCTION erp_webhook.settle_invoices(int, bigint[], int[], boolean, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION erp_webhook.settle_invoices(int, bigint[], int[], boolean, boolean) IS 'settle what waits for invoices that appeared or changed';
+
+-- Objects whose booking depends on more than their facts: a payout or bank line that was matched, unmatched, decided.
+CREATE FUNCTION erp_webhook.settle_objects(company_id int, keys erp_webhook.object_key[]) RETURNS int
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  s erp_webhook.scope;
+  receipts erp_webhook.object_key[];
+BEGIN
+  SELECT coalesce(array_agg(k::erp_webhook.object_key), '{}') INTO receipts FROM unnest(keys) k WHERE k.object IN ('payment', 'bank');
+  SELECT '{}', '{}', '{}', '{}', '{}', '{}', receipts, receipts, keys, '{}' INTO s;
+  RETURN erp_webhook.settle_scope(company_id, s, NULL);
+END
+$$;
+REVOKE ALL ON FUNCTION erp_webhook.settle_objects(int, erp_webhook.object_key[]) FROM PUBLIC;
+COMMENT ON FUNCTION erp_webhook.settle_objects(int, erp_webhook.object_key[]) IS 'settle payments, payouts or bank lines again; returns the vouchers posted';
 
 CREATE FUNCTION erp_webhook.settle_new_invoices() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
