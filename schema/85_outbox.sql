@@ -57,8 +57,10 @@ COMMENT ON FUNCTION erp_webhook.retry_waits() IS 'waits before the second and ea
 
 CREATE FUNCTION erp_webhook.retry_wait(tries int, retry_after int) RETURNS interval
 LANGUAGE sql VOLATILE PARALLEL SAFE
-RETURN greatest((erp_webhook.retry_waits())[tries] * (0.9 + 0.2 * random()), least(retry_after, 86400) * interval '1 s')
-  * coalesce(nullif(current_setting('erp_webhook.retry_scale', true), '')::float8, 1);
+SET search_path = pg_catalog, pg_temp
+RETURN CASE WHEN tries <= cardinality(erp_webhook.retry_waits()) THEN
+  greatest((erp_webhook.retry_waits())[tries] * (0.9 + 0.2 * random()), least(coalesce(retry_after, 0), 86400) * interval '1 s')
+    * coalesce(nullif(current_setting('erp_webhook.retry_scale', true), '')::float8, 1) END;
 COMMENT ON FUNCTION erp_webhook.retry_wait(int, int) IS 'how long to wait after so many tries; Retry-After may lengthen it, up to a day; NULL: no try is left';
 
 -- Due messages of all subscribers, as leases. Each subscriber fills at most its own share, so a slow one takes no place

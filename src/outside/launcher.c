@@ -43,7 +43,7 @@ ewh_launcher_role(void)
 	return worker_role;
 }
 
-/* Ask the postmaster for a worker in this database. */
+/* Ask the postmaster for a worker in this database. The handle is kept until the next one. */
 static BackgroundWorkerHandle *
 start_worker(const char *database)
 {
@@ -52,7 +52,8 @@ start_worker(const char *database)
 		.bgw_start_time = BgWorkerStart_RecoveryFinished,
 		.bgw_restart_time = BGW_NEVER_RESTART,
 	};
-	BackgroundWorkerHandle *handle;
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+	BackgroundWorkerHandle *handle = NULL;
 
 	snprintf(worker.bgw_name, BGW_MAXLEN, "erp_webhook worker for %s", database);
 	strlcpy(worker.bgw_type, "erp_webhook worker", BGW_MAXLEN);
@@ -60,11 +61,9 @@ start_worker(const char *database)
 	strlcpy(worker.bgw_function_name, "erp_webhook_worker_main", BGW_MAXLEN);
 	strlcpy(worker.bgw_extra, database, BGW_EXTRALEN);
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
-	{
 		ereport(LOG, errmsg("no place for the erp_webhook worker of database \"%s\"", database),
 				errhint("Raise max_worker_processes."));
-		return NULL;
-	}
+	MemoryContextSwitchTo(caller);
 	return handle;
 }
 
@@ -193,8 +192,11 @@ erp_webhook_launcher_main(Datum unused)
 		{
 			Started    *entry = entry_of(&all, lfirst(lc));
 
-			if (!runs(entry))
-				entry->handle = start_worker(entry->database);
+			if (runs(entry))
+				continue;
+			if (entry->handle != NULL)
+				pfree(entry->handle);
+			entry->handle = start_worker(entry->database);
 		}
 		end_unwanted(all, wanted);
 		MemoryContextReset(turn);

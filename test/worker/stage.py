@@ -65,17 +65,17 @@ class Stage:
     # The server.
 
     def start_cluster(self):
-        self.openssl("version")
         subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", self.path("resolver.so"), os.path.join(here, "resolver.c"), "-ldl"], check=True)
         self.hosts("peer.test 127.0.0.1")
         conf = "\n".join([
-            "shared_preload_libraries = 'erp_webhook'", f"erp_webhook.worker_role = '{ROLE}'", "erp_webhook.databases = ''",
+            f"erp_webhook.worker_role = '{ROLE}'", "erp_webhook.databases = ''",
             f"erp_webhook.ca_file = '{self.path('ca.pem')}'", f"erp_webhook.allowed_addresses = '127.0.0.1:{self.port}'",
             "erp_webhook.worker_interval = 50", "erp_webhook.http_timeout = 2", "erp_webhook.retry_scale = 0.00001",
             "wal_level = replica", "max_wal_senders = 4", "hot_standby = on"])
-        os.environ["EWH_TEST_HOSTS"] = self.path("hosts")
-        env = dict(os.environ, CLUSTER_CONF=conf, LD_PRELOAD=self.path("resolver.so"), EWH_TEST_HOSTS=self.path("hosts"))
-        subprocess.run([cluster, "start", self.path("cluster")], check=True, env=env, stdout=subprocess.DEVNULL)
+        # A proxy in the environment must not be used: this one answers nobody.
+        self.server_env = dict(os.environ, LD_PRELOAD=self.path("resolver.so"), EWH_TEST_HOSTS=self.path("hosts"),
+                               https_proxy="http://127.0.0.1:9", ALL_PROXY="http://127.0.0.1:9")
+        subprocess.run([cluster, "start", self.path("cluster")], check=True, env=dict(self.server_env, CLUSTER_CONF=conf), stdout=subprocess.DEVNULL)
         shown = subprocess.run([cluster, "env", self.path("cluster")], check=True, capture_output=True, text=True).stdout
         settings = dict(word.split("=", 1) for word in shown.split() if "=" in word)
         self.env = dict(os.environ, **{k: v for k, v in settings.items() if k.startswith("PG")})
@@ -99,13 +99,19 @@ class Stage:
         rows = self.sql(text, **more)
         return rows[0][0] if rows else None
 
-    def setting(self, name, value):
-        self.sql(f"ALTER SYSTEM SET {name} = '{value}'")
-        self.sql("SELECT pg_reload_conf()")
-
     def restart(self, mode="fast"):
-        env = dict(os.environ, LD_PRELOAD=self.path("resolver.so"), EWH_TEST_HOSTS=self.path("hosts"))
-        subprocess.run([cluster, "restart", self.path("cluster"), mode], check=True, env=env, stdout=subprocess.DEVNULL)
+        subprocess.run([cluster, "restart", self.path("cluster"), mode], check=True, env=self.server_env, stdout=subprocess.DEVNULL)
+
+    def preload(self):
+        """From now on the library is preloaded, and the worker runs."""
+        self.sql("ALTER SYSTEM SET shared_preload_libraries = 'erp_webhook'")
+        self.sql(f"LOAD 'erp_webhook'; ALTER SYSTEM SET erp_webhook.databases = '{self.db}'")
+        self.restart()
+        self.wait_for(self.worker_pid, "the worker")
+
+    def setting(self, name, value):
+        self.sql(f"LOAD 'erp_webhook'; ALTER SYSTEM SET {name} = '{value}'")
+        self.sql("SELECT pg_reload_conf()")
 
     def log(self):
         with open(self.path("cluster/log")) as f:
