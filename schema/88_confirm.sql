@@ -45,7 +45,7 @@ AS $$
       AND (w.retry_at IS NULL OR w.retry_at <= now())
       AND NOT EXISTS (SELECT FROM erp_webhook.fetch f
                       WHERE f.company_id = w.company_id AND f.source_id = w.source_id AND f.purpose = 'object' AND f.rule = w.rule AND f.ref = w.ref
-                        AND (f.state = 'queued' OR f.state = 'fetching' AND f.claimed_at >= w.received_at))
+                        AND (f.state = 'queued' OR f.state = 'fetching' AND f.claimed_at >= greatest(w.received_at, w.retry_at)))
   ON CONFLICT DO NOTHING
 $$;
 COMMENT ON FUNCTION erp_webhook.plan_fetches() IS 'queue one fetch for each object that waiting events need';
@@ -164,7 +164,7 @@ BEGIN
                  WHEN status <> 200 THEN 'answered ' || status WHEN object IS NULL THEN 'the answer is not JSON' END;
   FOR claim IN
     SELECT e.* FROM erp_webhook.waiting_event w JOIN erp_webhook.event e ON e.company_id = w.company_id AND e.event_id = w.event_id
-    WHERE w.company_id = f.company_id AND w.source_id = f.source_id AND w.rule = f.rule AND w.ref = f.ref AND w.received_at <= f.claimed_at
+    WHERE w.company_id = f.company_id AND w.source_id = f.source_id AND w.rule = f.rule AND w.ref = f.ref AND greatest(w.received_at, w.retry_at) <= f.claimed_at
     ORDER BY e.event_id
   LOOP
     IF failed IS NOT NULL THEN

@@ -15,7 +15,7 @@
 
 #include "statement.h"
 
-#define MAX_ARGS 4
+#define MAX_ARGS 6
 
 typedef struct Statement
 {
@@ -38,7 +38,7 @@ static const Statement statements[EWH_STATEMENTS] = {
 	[EWH_LOAD_SOURCE] = {"load_source",
 		"SELECT s.company_id, s.source_id, s.provider, s.trust, s.active, s.settings,"
 		"       erp_webhook.provider_scheme(p.provider), p.response, p.reading,"
-		"       erp_webhook.provider_events(s.provider)"
+		"       erp_webhook.provider_events(s.provider), coalesce(p.\"fetch\" ? 'keys', false)"
 		" FROM erp_webhook.source_name n"
 		" JOIN erp_webhook.source s ON s.company_id = n.company_id AND s.source_id = n.source_id"
 		" LEFT JOIN erp_webhook.provider p ON p.provider = s.provider"
@@ -75,6 +75,13 @@ static const Statement statements[EWH_STATEMENTS] = {
 		"INSERT INTO erp_webhook.event_conflict SELECT c.* FROM pg_catalog.unnest($1) c"
 		" ON CONFLICT (company_id, event_id, digest) DO NOTHING RETURNING delivery_id",
 		{"erp_webhook.event_conflict[]"}, false},
+	[EWH_ASK_AGAIN] = {"ask_again",
+		"UPDATE erp_webhook.event e SET state = 'waiting', reason = 'fetch', attempts = 0, retry_at = $3, error = NULL"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) k (company_id, event_id)"
+		" WHERE e.company_id = k.company_id AND e.event_id = k.event_id AND e.state IN ('waiting', 'no_effect')",
+		{"int4[]", "int8[]", "timestamptz"}, false},
+	[EWH_KEEP_UNVERIFIED] = {"keep_unverified", "SELECT erp_webhook.keep_unverified($1, $2, $3, $4, $5, $6)",
+		{"int4", "int4", "jsonb", "bytea", "text", "text"}, false},
 	/* The worker's: what they do is in schema/85_*.sql and 86_*.sql. Leases are given in milliseconds. */
 	[EWH_CLAIM_DISPATCHES] = {"claim_dispatches",
 		"SELECT * FROM erp_webhook.claim_dispatches($1, $2 * interval '1 ms')",

@@ -47,6 +47,7 @@ typedef struct EwhFact
 	int64		event_id;		/* 0 until it is stored or found */
 	bool		fresh;			/* stored by this call */
 	bool		conflicts;		/* a known id that says something else */
+	bool		names_only;		/* a notice without content: what it names has to be fetched */
 } EwhFact;
 
 /* What became of one request. */
@@ -56,6 +57,8 @@ typedef struct EwhJudgement
 	const char *outcome;		/* of one that is kept: NULL until it is recorded */
 	const char *reason;			/* why not, in a word; for stats and our log, never for the sender */
 	EwhReply	reply;
+	EwhReply	success;		/* of one that is rejected unless its key can be fetched */
+	bool		awaits_key;
 	int32		secret_id;		/* 0: none */
 	bool		has_signed_at;
 	TimestampTz signed_at;
@@ -71,7 +74,9 @@ typedef struct EwhJudgement
 } EwhJudgement;
 
 extern void ewh_judge(const EwhArrival *arrival, TimestampTz now, MemoryContext keep, EwhJudgement *out);
-extern void ewh_record(EwhJudgement *judgements, int n);
+extern void ewh_record(EwhJudgement *judgements, int n, TimestampTz now);
+extern void ewh_await_key(EwhJudgement *judgement);
+extern void ewh_ask_again(EwhFact **facts, int n, TimestampTz at);
 
 /* row.c: rows of ours, and arrays of them */
 extern void ewh_fact_fill(EwhFact *fact, const EwhJudgement *judgement, const EwhEvent *event);

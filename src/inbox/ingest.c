@@ -51,7 +51,7 @@ process(const EwhArrival *arrivals, int n)
 	}
 	MemoryContextSwitchTo(keep);
 	MemoryContextDelete(request);
-	ewh_record(judgements, n);
+	ewh_record(judgements, n, now);
 	for (int i = 0; i < n; i++)
 	{
 		const EwhSource *source = judgements[i].source;

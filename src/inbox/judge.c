@@ -108,9 +108,23 @@ postpone(EwhSource *source, MemoryContext keep, EwhJudgement *out)
 	ereport(LOG, (errmsg("erp_webhook: source \"%s\" cannot be used: %s", source->name, source->broken)));
 }
 
+/* The bytes to keep, and the answer, which is the same for every outcome that is kept. */
+static EwhReply
+keep_request(EwhSource *source, const EwhArrival *arrival, const EwhRequest *req, const EwhVerdict *verdict,
+			 MemoryContext keep, EwhJudgement *out)
+{
+	EwhReply	reply = {0};
+
+	out->body = arrival->body;
+	out->method = arrival->method ? arrival->method : "POST";
+	out->url = arrival->url;
+	out->headers = MemoryContextStrdup(keep, ewh_kept_text(source->kept_headers, req));
+	ewh_answer(source->answer, "accepted", req, verdict, source->secrets, source->nsecrets, &reply);
+	return copy_reply(&reply, keep);
+}
+
 /*
- * What a genuine request says, as rows; and the answer, which is the same for every outcome that is kept. Where the
- * scheme signs nothing, nothing is genuine: whatever the source's trust, the provider is asked.
+ * What a genuine request says, as rows. Where the scheme signs nothing, nothing is genuine: whatever the source's trust, the provider is asked.
  */
 static void
 accept(EwhSource *source, const EwhArrival *arrival, const EwhRequest *req, const EwhVerdict *verdict,
@@ -118,18 +132,12 @@ accept(EwhSource *source, const EwhArrival *arrival, const EwhRequest *req, cons
 {
 	List	   *events = ewh_normalise(source->mapping, req, verdict->content,
 									   verdict->ok ? source->trust : "confirm");
-	EwhReply	reply = {0};
 	MemoryContext old;
 
-	ewh_answer(source->answer, "accepted", req, verdict, source->secrets, source->nsecrets, &reply);
-	out->reply = copy_reply(&reply, keep);
+	out->reply = keep_request(source, arrival, req, verdict, keep, out);
 	out->secret_id = verdict->secret_id;
 	out->has_signed_at = verdict->has_signed_at;
 	out->signed_at = verdict->signed_at;
-	out->body = arrival->body;
-	out->method = arrival->method ? arrival->method : "POST";
-	out->url = arrival->url;
-	out->headers = MemoryContextStrdup(keep, ewh_kept_text(source->kept_headers, req));
 	out->nfacts = list_length(events);
 	old = MemoryContextSwitchTo(keep);
 	out->facts = palloc0(sizeof(EwhFact) * Max(out->nfacts, 1));
@@ -139,6 +147,14 @@ accept(EwhSource *source, const EwhArrival *arrival, const EwhRequest *req, cons
 		out->facts[i].position = i;
 	}
 	MemoryContextSwitchTo(old);
+}
+
+/* Is all that is missing a key that the worker may be able to fetch? */
+static bool
+is_key_fetchable(const EwhSource *source, const EwhVerdict *verdict)
+{
+	return source->fetches_keys &&
+		(strcmp(verdict->reason, EWH_UNKNOWN_KEY) == 0 || strcmp(verdict->reason, EWH_NO_SECRET) == 0);
 }
 
 /*
@@ -174,7 +190,12 @@ ewh_judge(const EwhArrival *arrival, TimestampTz now, MemoryContext keep, EwhJud
 		out->reply = copy_reply(&reply, keep);
 	}
 	else if (!verdict.ok && strcmp(verdict.reason, EWH_UNSIGNED) != 0)
+	{
 		reject(source, &req, &verdict, verdict.reason, keep, out);
+		out->awaits_key = is_key_fetchable(source, &verdict);
+		if (out->awaits_key)
+			out->success = keep_request(source, arrival, &req, &verdict, keep, out);
+	}
 	else
 		accept(source, arrival, &req, &verdict, keep, out);
 }

@@ -377,7 +377,7 @@ name_outcome(EwhJudgement *j)
  * Store what the kept requests of a batch say, settle it, and name the outcome of each.
  */
 void
-ewh_record(EwhJudgement *judgements, int n)
+ewh_record(EwhJudgement *judgements, int n, TimestampTz now)
 {
 	Record		record = {.judgements = judgements, .njudgements = n};
 
@@ -389,7 +389,14 @@ ewh_record(EwhJudgement *judgements, int n)
 		find_known(&record);
 		insert_conflicts(&record);
 		insert_deliveries(&record);
+		ewh_ask_again(record.facts, record.nfacts, now);
 	}
+	for (int i = 0; i < n; i++)
+		if (judgements[i].awaits_key)
+		{
+			be_durable();
+			ewh_await_key(&judgements[i]);
+		}
 	for (int i = 0; i < n; i++)
 		if (judgements[i].outcome == NULL)
 			name_outcome(&judgements[i]);

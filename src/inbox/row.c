@@ -220,6 +220,7 @@ ewh_fact_fill(EwhFact *fact, const EwhJudgement *j, const EwhEvent *event)
 	put_text(fact, EWH_TYPE, event->type);
 	put_text(fact, EWH_KIND, event->kind);
 	ewh_fact_state(fact, event->state, event->reason);
+	fact->names_only = strcmp(event->state, "waiting") == 0 && strcmp(event->kind, "other") == 0;
 	put_time(fact, EWH_OCCURRED_AT, event->has_occurred_at, event->occurred_at);
 	put_time(fact, EWH_RECEIVED_AT, true, j->received_at);
 	put_time(fact, EWH_SIGNED_AT, j->has_signed_at, j->signed_at);

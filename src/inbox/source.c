@@ -178,6 +178,7 @@ take_source(HeapTuple row, TupleDesc desc, void *arg)
 	loading->response = jsonb_column(row, desc, 8, "{}");
 	loading->reading = jsonb_column(row, desc, 9, "{}");
 	loading->events = jsonb_column(row, desc, 10, "[]");
+	source->fetches_keys = DatumGetBool(ewh_row_datum(row, desc, 11, &isnull));
 	MemoryContextSwitchTo(old);
 }
 
