@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Every line of test/data/events.jsonl, previewed: exactly the events it is said to hold.
+"""Every line of test/data/events.jsonl and documented.jsonl, previewed: exactly the events it is said to hold.
+
+events.jsonl are samples of what providers send; documented.jsonl are bodies of our own, after the documentation of
+providers that have no sample there, and of what the samples leave out.
 
 A key that is missing or null in `expect` must be null. `id_composed`: the id is ours, so it must be the same for the
 same bytes and another for other bytes; otherwise it is compared. `either`: `expect` or its `alternative` will do.
@@ -12,7 +15,8 @@ import sys
 from decimal import Decimal
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LINES = [json.loads(line) for line in open(os.path.join(HERE, "data", "events.jsonl"), encoding="utf-8")]
+LINES = [json.loads(line) for name in ("events.jsonl", "documented.jsonl")
+         for line in open(os.path.join(HERE, "data", name), encoding="utf-8")]
 COLUMNS = ["external_id", "type", "kind", "object_ref", "payment_ref", "amount", "currency", "fee", "occurred_at",
            "correlation", "account_ref", "subscription_ref", "value_date"]
 
