@@ -4,6 +4,10 @@
  * Nothing here allocates or raises: the caller gives the room (the macros of bytes.h say how much) and is told false
  * where the text is not what it claims to be.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE				/* memmem */
+#endif
+
 #include "bytes.h"
 
 static const char HEX_DIGITS[] = "0123456789abcdef";
@@ -50,23 +54,21 @@ ewh_bytes_trim(EwhBytes text)
 size_t
 ewh_bytes_find(EwhBytes text, EwhBytes wanted)
 {
-	for (size_t i = 0; wanted.len > 0 && i + wanted.len <= text.len; i++)
-		if (memcmp(text.data + i, wanted.data, wanted.len) == 0)
-			return i;
-	return text.len;
+	const char *at;
+
+	if (wanted.len == 0 || wanted.len > text.len)
+		return text.len;
+	at = wanted.len == 1 ? memchr(text.data, wanted.data[0], text.len) :
+		memmem(text.data, text.len, wanted.data, wanted.len);
+	return at ? (size_t) (at - text.data) : text.len;
 }
 
-static int
-hex_value(unsigned char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
+/* The value of a digit plus one; zero for what is none. */
+static const unsigned char HEX_VALUE[256] = {
+	['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6, ['6'] = 7, ['7'] = 8, ['8'] = 9, ['9'] = 10,
+	['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+	['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16
+};
 
 /* Decode all of text, digits of any case, into text.len / 2 bytes. */
 bool
@@ -76,12 +78,12 @@ ewh_hex_decode(EwhBytes text, unsigned char *out)
 		return false;
 	for (size_t i = 0; i < text.len; i += 2)
 	{
-		int			high = hex_value((unsigned char) text.data[i]);
-		int			low = hex_value((unsigned char) text.data[i + 1]);
+		int			high = HEX_VALUE[(unsigned char) text.data[i]];
+		int			low = HEX_VALUE[(unsigned char) text.data[i + 1]];
 
-		if (high < 0 || low < 0)
+		if (high == 0 || low == 0)
 			return false;
-		out[i / 2] = (unsigned char) (high << 4 | low);
+		out[i / 2] = (unsigned char) ((high - 1) << 4 | (low - 1));
 	}
 	return true;
 }

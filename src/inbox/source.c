@@ -88,8 +88,10 @@ forget_sources(void)
 static void
 on_relcache_message(Datum arg, Oid relid)
 {
-	if (relid == InvalidOid || relid == watched)
-		forget_sources();
+	if (relid != InvalidOid && relid != watched)
+		return;
+	forget_sources();
+	watched = InvalidOid;		/* it may have been dropped: ask again */
 }
 
 /* Somebody's membership in a role changed: who may use a source is asked again. */
@@ -115,8 +117,9 @@ static void
 watch_configuration(void)
 {
 	static bool registered = false;
-	Oid			relid = get_relname_relid("source", get_namespace_oid("erp_webhook", false));
 
+	if (OidIsValid(watched))
+		return;
 	if (!registered)
 	{
 		CacheRegisterRelcacheCallback(on_relcache_message, (Datum) 0);
@@ -130,9 +133,8 @@ watch_configuration(void)
 
 		known_sources = hash_create("erp_webhook sources", 64, &info, HASH_ELEM | HASH_STRINGS);
 	}
-	if (relid != watched)
-		forget_sources();
-	watched = relid;
+	forget_sources();
+	watched = get_relname_relid("source", get_namespace_oid("erp_webhook", false));
 }
 
 static Jsonb *

@@ -294,15 +294,13 @@ choose_key(EwhView *view, const EwhVerdict *verdict, EwhSecret *secrets, int nse
 	}
 }
 
-/* Is this request a handshake? Then the reply is what the provider asks for. */
-bool
-ewh_handshake(const EwhAnswer *answer, const EwhRequest *request, const EwhVerdict *verdict, EwhSecret *secrets,
-			  int nsecrets, EwhReply *reply)
+/* The first handshake that fits. */
+static bool
+find_handshake(const EwhAnswer *answer, const EwhRequest *request, const EwhVerdict *verdict, EwhSecret *secrets,
+			   int nsecrets, EwhReply *reply)
 {
 	EwhView		view = {0};
 
-	if (answer->nhandshakes == 0)
-		return false;
 	view.request = request;
 	view.url = request->url;
 	for (int i = 0; i < answer->nhandshakes; i++)
@@ -318,4 +316,12 @@ ewh_handshake(const EwhAnswer *answer, const EwhRequest *request, const EwhVerdi
 		return handshake->nnames == 0 || render_json(handshake, &view, &reply->body);
 	}
 	return false;
+}
+
+/* Is this request a handshake? Then the reply is what the provider asks for. Most providers have none. */
+bool
+ewh_handshake(const EwhAnswer *answer, const EwhRequest *request, const EwhVerdict *verdict, EwhSecret *secrets,
+			  int nsecrets, EwhReply *reply)
+{
+	return answer->nhandshakes > 0 && find_handshake(answer, request, verdict, secrets, nsecrets, reply);
 }

@@ -49,7 +49,7 @@ try_jws(EwhTrial *trial, const EwhJws *jws, const EwhMessage *message)
 {
 	for (int i = 0; i < trial->nsecrets; i++)
 	{
-		EwhSecret  *secret = &trial->secrets[i];
+		EwhSecret  *secret = trial->secrets[i];
 
 		if (ewh_trial_serves(trial, secret, jws->kid) &&
 			jws_holds_under(jws, ewh_secret_key(trial->scheme, secret), message))

@@ -133,7 +133,7 @@ try_all(EwhTrial *trial, EwhBytes kid)
 
 		for (int i = 0; i < trial->nsecrets; i++)
 		{
-			EwhSecret  *secret = &trial->secrets[i];
+			EwhSecret  *secret = trial->secrets[i];
 
 			if (!ewh_trial_serves(trial, secret, kid))
 				continue;
@@ -220,16 +220,14 @@ ewh_prove_equal(EwhTrial *trial, EwhBytes raw)
 		EwhBytes	expected;
 		const char *reason;
 
-		if (!ewh_trial_counts(trial, &trial->secrets[i]))
-			continue;
-		trial->view.secret = trial->secrets[i].value;
+		trial->view.secret = trial->secrets[i]->value;
 		reason = ewh_template_render(trial->scheme->expected, &trial->view, &message);
 		if (reason)
 			return reason;
 		expected = ewh_message_join(&message);
 		if (expected.len == raw.len && ewh_constant_equal(expected.data, raw.data, raw.len))
 		{
-			trial->verdict->secret_id = trial->secrets[i].secret_id;
+			trial->verdict->secret_id = trial->secrets[i]->secret_id;
 			return NULL;
 		}
 	}

@@ -182,13 +182,13 @@ static void
 check_list(const EwhScheme *scheme, EwhRule sig)
 {
 	const EwhListRule *list = &scheme->list;
-	bool		named = list->kv && (list->wanted.count > 0 || scheme->wanted_from);
-	bool		fields = list->fields.count > 0 && list->by && *list->by;
+	bool		named = list->kv.len > 0 && (list->wanted.count > 0 || scheme->wanted_from);
+	bool		fields = list->fields.count > 0 && list->by.len > 0;
 
-	if (list->split == NULL)
+	if (list->split.data == NULL)
 		return;
-	if (*list->split == '\0' || (list->kv && *list->kv == '\0') || (!list->first && !named && !fields))
-		ewh_rule_refuse(sig.name, "split", list->split);
+	if (list->split.len == 0 || (!list->first && !named && !fields))
+		ewh_rule_refuse(sig.name, "split", list->split.data);
 }
 
 static void
@@ -205,12 +205,12 @@ compile_signature(EwhScheme *scheme, EwhRule row)
 	scheme->must_decode_colon = ewh_rule_flag(sig, "must_decode_colon");
 	list->strip = ewh_rule_text(sig, "strip");
 	list->strip_optional = ewh_rule_flag(sig, "strip_optional");
-	list->split = ewh_rule_text(sig, "split");
+	list->split = ewh_bytes(ewh_rule_text(sig, "split"));
 	list->trim = ewh_rule_flag(sig, "trim");
-	list->kv = ewh_rule_text(sig, "kv");
+	list->kv = ewh_bytes(ewh_rule_text(sig, "kv"));
 	list->first = ewh_rule_text(sig, "first");
 	list->fields = ewh_rule_texts(sig, "fields");
-	list->by = ewh_rule_text(sig, "by");
+	list->by = ewh_bytes(ewh_rule_text(sig, "by"));
 	list->wanted = ewh_rule_texts(sig, "sig");
 	list->alg_must = ewh_rule_text(sig, "alg_must");
 	list->named_only = scheme->wanted_from != NULL;

@@ -53,9 +53,9 @@ is_wanted(const EwhListRule *rule, EwhBytes wanted, EwhBytes name)
 static bool
 read_pair(const EwhListRule *rule, EwhBytes item, EwhBytes wanted, EwhSigList *list)
 {
-	size_t		at = ewh_bytes_find(item, ewh_bytes(rule->kv));
+	size_t		at = ewh_bytes_find(item, rule->kv);
 	EwhBytes	name = {item.data, at};
-	EwhBytes	value = ewh_bytes_from(item, at + strlen(rule->kv));
+	EwhBytes	value = ewh_bytes_from(item, at + rule->kv.len);
 	EwhBytes	no_kid = {NULL, 0};
 
 	if (at == item.len)
@@ -75,7 +75,7 @@ read_fields(const EwhListRule *rule, EwhBytes item, EwhSigList *list)
 
 	for (int i = 0; i < rule->fields.count; i++)
 	{
-		size_t		end = i == rule->fields.count - 1 ? item.len : ewh_bytes_find(item, ewh_bytes(rule->by));
+		size_t		end = i == rule->fields.count - 1 ? item.len : ewh_bytes_find(item, rule->by);
 		EwhBytes	field = {item.data, end};
 
 		if (strcmp(rule->fields.items[i], "sig") == 0)
@@ -84,7 +84,7 @@ read_fields(const EwhListRule *rule, EwhBytes item, EwhSigList *list)
 			kid = field;
 		else if (strcmp(rule->fields.items[i], "alg") == 0)
 			alg = field;
-		item = ewh_bytes_from(item, end + strlen(rule->by));
+		item = ewh_bytes_from(item, end + rule->by.len);
 	}
 	if (signature.len == 0 || (rule->alg_must && !ewh_bytes_is(alg, rule->alg_must)))
 		return true;
@@ -140,22 +140,19 @@ read_single(const EwhListRule *rule, EwhBytes text, EwhSigList *list)
 const char *
 ewh_siglist_read(const EwhListRule *rule, EwhBytes text, EwhBytes wanted, EwhSigList *list)
 {
-	EwhBytes	separator;
-
 	list->ncandidates = list->nnamed = 0;
-	if (rule->split == NULL)
+	if (rule->split.data == NULL)
 		return read_single(rule, text, list);
-	separator = ewh_bytes(rule->split);
 	for (int position = 0;; position++)
 	{
-		size_t		end = ewh_bytes_find(text, separator);
+		size_t		end = ewh_bytes_find(text, rule->split);
 		EwhBytes	item = {text.data, end};
 
 		if (!read_item(rule, rule->trim ? ewh_bytes_trim(item) : item, wanted, position, list))
 			return EWH_MALFORMED;
 		if (end == text.len)
 			break;
-		text = ewh_bytes_from(text, end + separator.len);
+		text = ewh_bytes_from(text, end + rule->split.len);
 	}
 	return list->ncandidates > 0 ? NULL : reason_of_none(rule, list);
 }

@@ -22,11 +22,11 @@ typedef struct EwhListRule
 {
 	char	   *strip;
 	bool		strip_optional;
-	char	   *split;
+	EwhBytes	split;			/* data NULL: no list */
 	bool		trim;
-	char	   *kv;
+	EwhBytes	kv;
 	char	   *first;
-	char	   *by;
+	EwhBytes	by;
 	EwhTexts	fields;
 	EwhTexts	wanted;
 	char	   *alg_must;

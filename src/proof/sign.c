@@ -224,16 +224,16 @@ append_item(const EwhSigning *signing, const EwhSecret *secret, EwhBytes value, 
 {
 	const EwhListRule *rule = &signing->scheme->list;
 
-	if (rule->split == NULL && rule->strip)
+	if (rule->split.data == NULL && rule->strip)
 		appendStringInfoString(header, rule->strip);
-	if (rule->split && rule->kv && !rule->first)
-		appendStringInfo(header, "%s%s", rule->wanted.items[0], rule->kv);
+	if (rule->split.data && rule->kv.data && !rule->first)
+		appendStringInfo(header, "%s%s", rule->wanted.items[0], rule->kv.data);
 	for (int i = 0; i < rule->fields.count - 1; i++)
 	{
 		bool		kid = strcmp(rule->fields.items[i], "kid") == 0;
 
 		appendStringInfo(header, "%s%s", kid ? (secret->key_id ? secret->key_id : "default") :
-						 rule->alg_must ? rule->alg_must : "", rule->by);
+						 rule->alg_must ? rule->alg_must : "", rule->by.data);
 	}
 	appendBinaryStringInfo(header, value.data, (int) value.len);
 }
@@ -246,14 +246,14 @@ append_named(const EwhSigning *signing, StringInfo header)
 	const EwhListRule *rule = &scheme->list;
 
 	if (rule->holds_ts && rule->first)
-		appendStringInfo(header, "%s%s", signing->view.ts.data, rule->split);
+		appendStringInfo(header, "%s%s", signing->view.ts.data, rule->split.data);
 	else if (rule->holds_ts)
-		appendStringInfo(header, "%s%s%s%s", scheme->ts_from->names.items[0], rule->kv, signing->view.ts.data,
-						 rule->split);
+		appendStringInfo(header, "%s%s%s%s", scheme->ts_from->names.items[0], rule->kv.data,
+						 signing->view.ts.data, rule->split.data);
 	for (int i = 0; i < signing->list.nnamed; i++)
 		appendStringInfo(header, "%.*s%s%.*s%s", (int) signing->list.named[i].name.len,
-						 signing->list.named[i].name.data, rule->kv, (int) signing->list.named[i].value.len,
-						 signing->list.named[i].value.data, rule->split);
+						 signing->list.named[i].name.data, rule->kv.data, (int) signing->list.named[i].value.len,
+						 signing->list.named[i].value.data, rule->split.data);
 }
 
 /* Which purpose signs: its own secrets if there are any at that time, else the shared ones. */
@@ -273,7 +273,7 @@ static void
 append_signatures(EwhSigning *signing, EwhSecret *secrets, int nsecrets, StringInfo header)
 {
 	const char *purpose = signing_purpose(signing->scheme, secrets, nsecrets, signing->at);
-	const char *separator = signing->scheme->list.split;
+	const char *separator = signing->scheme->list.split.data;
 	int			made = 0;
 
 	for (int i = 0; i < nsecrets && (made == 0 || separator); i++)

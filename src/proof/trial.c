@@ -8,18 +8,10 @@
 
 #include "proof/trial.h"
 
-bool
-ewh_trial_counts(const EwhTrial *trial, const EwhSecret *secret)
-{
-	return ewh_secret_counts(secret, "verify", trial->at);
-}
-
 /* Which secrets may prove a signature made with the key of this name? Without names among them, all. */
 bool
 ewh_trial_serves(const EwhTrial *trial, const EwhSecret *secret, EwhBytes kid)
 {
-	if (!ewh_trial_counts(trial, secret))
-		return false;
 	return kid.data == NULL || !trial->named ||
 		(secret->key_id && ewh_bytes_equal(kid, ewh_bytes(secret->key_id)));
 }
@@ -28,7 +20,7 @@ bool
 ewh_trial_knows(const EwhTrial *trial, EwhBytes kid)
 {
 	for (int i = 0; i < trial->nsecrets; i++)
-		if (ewh_trial_serves(trial, &trial->secrets[i], kid))
+		if (ewh_trial_serves(trial, trial->secrets[i], kid))
 			return true;
 	return false;
 }

@@ -14,7 +14,7 @@
 typedef struct EwhTrial
 {
 	EwhScheme  *scheme;
-	EwhSecret  *secrets;
+	EwhSecret **secrets;		/* those that count: of purpose verify, valid at that time */
 	int			nsecrets;
 	TimestampTz at;
 	bool		named;			/* at least one secret that counts has a key_id */
@@ -23,7 +23,6 @@ typedef struct EwhTrial
 	EwhVerdict *verdict;
 } EwhTrial;
 
-extern bool ewh_trial_counts(const EwhTrial *trial, const EwhSecret *secret);
 extern bool ewh_trial_serves(const EwhTrial *trial, const EwhSecret *secret, EwhBytes kid);
 extern bool ewh_trial_knows(const EwhTrial *trial, EwhBytes kid);
 

@@ -62,28 +62,28 @@ prove_each(EwhTrial *trial)
 	return reason;
 }
 
+/* Which secrets count, and whether any is chosen by its name. */
+static void
+sift_secrets(EwhTrial *trial, EwhSecret *secrets, int nsecrets)
+{
+	trial->secrets = palloc(sizeof(EwhSecret *) * Max(nsecrets, 1));
+	for (int i = 0; i < nsecrets; i++)
+	{
+		if (!ewh_secret_counts(&secrets[i], "verify", trial->at))
+			continue;
+		trial->secrets[trial->nsecrets++] = &secrets[i];
+		trial->named |= secrets[i].key_id != NULL;
+	}
+}
+
 static const char *
 prove(EwhTrial *trial)
 {
-	bool		any = false;
-
-	for (int i = 0; i < trial->nsecrets; i++)
-	{
-		if (!ewh_trial_counts(trial, &trial->secrets[i]))
-			continue;
-		any = true;
-		trial->named |= trial->secrets[i].key_id != NULL;
-	}
-	switch (trial->scheme->proof)
-	{
-		case EWH_PROVE_NOTHING:
-			return EWH_UNSIGNED;
-		case EWH_PROVE_DECRYPT:
-			return NULL;
-		default:
-			break;
-	}
-	if (!any)
+	if (trial->scheme->proof == EWH_PROVE_NOTHING)
+		return EWH_UNSIGNED;
+	if (trial->scheme->proof == EWH_PROVE_DECRYPT)
+		return NULL;
+	if (trial->nsecrets == 0)
 		return EWH_NO_SECRET;
 	return trial->scheme->each ? prove_each(trial) : prove_one(trial);
 }
@@ -98,9 +98,8 @@ ewh_verify(EwhScheme *scheme, EwhSecret *secrets, int nsecrets, const EwhRequest
 	memset(&trial, 0, offsetof(EwhTrial, list));
 	trial.verdict = verdict;
 	trial.scheme = scheme;
-	trial.secrets = secrets;
-	trial.nsecrets = nsecrets;
 	trial.at = at;
+	sift_secrets(&trial, secrets, nsecrets);
 	trial.view.request = request;
 	trial.view.url = request->url;
 	memset(verdict, 0, sizeof(*verdict));

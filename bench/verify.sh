@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# verify() in SQL on a 2 KB body, beside OpenSSL's own HMAC-SHA256 over as many bytes, on one core, turn by turn.
+#
+#   bench/verify.sh [ROUNDS]      against the running server of PGHOST … with the extension's files installed
+#
+# Both are counted in CPU time (as `openssl speed` does by itself), so that a busy machine slows neither. What the loop
+# costs without verify() is measured too and printed, not subtracted. Prints each round and the median ratio; exits
+# non-zero below the target.
+set -euo pipefail
+
+rounds=${1:-5}
+calls=500000
+bytes=2048
+target=0.70
+core=$(taskset -pc $$ | sed 's/.*[:,-] *//')
+db=ewh_bench_verify
+
+psql -XAtqd postgres -c "DROP DATABASE IF EXISTS $db" -c "CREATE DATABASE $db ENCODING 'UTF8' TEMPLATE template0" 2>/dev/null
+trap 'psql -XAtqd postgres -c "DROP DATABASE IF EXISTS $db"' EXIT
+psql -XAtqd $db >/dev/null <<SQL
+SET client_min_messages = warning;
+CREATE EXTENSION erp_webhook;
+SELECT erp_webhook.add_source('bench', 'stripe');
+SELECT erp_webhook.add_secret('bench', 'whsec_bench_bench_bench');
+CREATE TABLE request AS
+  SELECT body, erp_webhook.sign('bench', body, '2026-12-01') || '{"content-type": "application/json", "user-agent": "bench", "host": "erp.example"}' AS headers
+  FROM convert_to(rpad('{"id":"evt_1","pad":"', $bytes - 2, 'x') || '"}', 'UTF8') body;
+SQL
+
+# One backend on our core: microseconds of its CPU time per call, of verify() and of the empty loop.
+sql_round() {
+  taskset -c "$core" psql -XAtqd $db <<SQL
+SET plan_cache_mode = force_generic_plan;
+PREPARE proof(jsonb, bytea, int) AS
+  SELECT bool_and((erp_webhook.verify('bench', \$1, \$2, 'POST', NULL, '2026-12-01')).ok)
+  FROM generate_series(1, 1000) a, generate_series(1, \$3) b;
+PREPARE empty(int) AS SELECT bool_and(a > 0) FROM generate_series(1, 1000) a, generate_series(1, \$1) b;
+SELECT headers AS h, body AS b, pg_backend_pid() AS pid FROM request \gset
+\setenv PID :pid
+\! taskset -pc $core \$PID >/dev/null
+EXECUTE proof(:'h', :'b', 10);
+\! awk '{print \$14 + \$15}' /proc/\$PID/stat
+EXECUTE proof(:'h', :'b', $((calls / 1000)));
+\! awk '{print \$14 + \$15}' /proc/\$PID/stat
+EXECUTE empty($((calls / 1000)));
+\! awk '{print \$14 + \$15}' /proc/\$PID/stat
+SQL
+}
+
+ticks=$(getconf CLK_TCK)
+ratios=
+echo "round  openssl speed -hmac sha256   verify() in SQL   ratio   (empty loop)"
+for round in $(seq "$rounds"); do
+  speed=$(taskset -c "$core" openssl speed -mr -seconds 1 -bytes $bytes -hmac sha256 2>/dev/null | awk -F: '/^\+F/ {print $NF}')
+  line=$(sql_round | grep -v '^t$' | paste -sd' ' | awk -v calls=$calls -v hz="$ticks" -v bytes=$bytes -v speed="$speed" '
+    { us = ($2 - $1) / hz / calls * 1e6; loop = ($3 - $2) / hz / calls * 1e6; base = bytes / speed * 1e6
+      printf "%.3f µs %.0f MB/s   %.3f µs %.0f MB/s   %.3f   (%.3f µs)", base, speed / 1e6, us, bytes / us, base / us, loop }')
+  echo "$round      $line"
+  ratios="$ratios $(echo "$line" | awk '{print $(NF - 2)}')"
+done
+median=$(printf '%s\n' $ratios | sort -n | awk '{a[NR] = $1} END {print a[int((NR + 1) / 2)]}')
+echo "median ratio $median, target $target ($bytes bytes, core $core, $(openssl version), $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1))"
+awk -v m="$median" -v t=$target 'BEGIN {exit !(m >= t)}'
