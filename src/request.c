@@ -10,24 +10,21 @@
 
 #include "request.h"
 
-static EwhBytes
-copy_bytes(const char *data, size_t len)
-{
-	EwhBytes	copy = {pnstrdup(data, len), len};
-
-	return copy;
-}
-
-/* The name in lower case; only ASCII has case in header names (RFC 9110 section 5.6.2). */
+/* The name in lower case; only ASCII has case in header names (RFC 9110 section 5.6.2). Copied only if it must change. */
 static EwhBytes
 lower_name(const char *data, size_t len)
 {
-	EwhBytes	name = copy_bytes(data, len);
-	char	   *c = (char *) name.data;
+	EwhBytes	name = {data, len};
+	char	   *copy = NULL;
 
 	for (size_t i = 0; i < len; i++)
-		if (c[i] >= 'A' && c[i] <= 'Z')
-			c[i] += 'a' - 'A';
+	{
+		if (data[i] < 'A' || data[i] > 'Z')
+			continue;
+		if (copy == NULL)
+			name.data = copy = pnstrdup(data, len);
+		copy[i] += 'a' - 'A';
+	}
 	return name;
 }
 
@@ -52,12 +49,13 @@ add_header(EwhRequest *req, EwhBytes name, const JsonbValue *value)
 	}
 	known = &req->headers[req->nheaders++];
 	known->name = name;
-	known->value = copy_bytes(value->val.string.val, value->val.string.len);
+	known->value.data = value->val.string.val;
+	known->value.len = value->val.string.len;
 	known->repeated = false;
 }
 
 /*
- * Fill req->headers from {"Name": "value" | ["value", …]}. False where it is anything else: the sender's HTTP was malformed.
+ * Fill req->headers from {"Name": "value" | ["value", …]}, as ranges of that jsonb. False where it is anything else: the sender's HTTP was malformed.
  * NULL stands for no headers.
  */
 bool
@@ -75,7 +73,7 @@ ewh_request_headers(Jsonb *headers, EwhRequest *req)
 		return true;
 	if (!JB_ROOT_IS_OBJECT(headers))
 		return false;
-	req->headers = palloc0(sizeof(EwhHeader) * Max(JB_ROOT_COUNT(headers), 1));
+	req->headers = palloc(sizeof(EwhHeader) * Max(JB_ROOT_COUNT(headers), 1));
 	it = JsonbIteratorInit(&headers->root);
 	while ((token = JsonbIteratorNext(&it, &v, false)) != WJB_DONE)
 	{

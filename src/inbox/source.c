@@ -35,6 +35,7 @@ typedef struct Known
 } Known;
 
 static HTAB *known_sources = NULL;
+static EwhSource *latest = NULL;	/* the one last asked for: senders come in bursts */
 static EwhSource *dummy = NULL;
 static Oid	watched = InvalidOid;	/* erp_webhook.source, whose relcache messages we listen to */
 static uint64 generation = 0;	/* counts those messages */
@@ -72,6 +73,7 @@ forget_sources(void)
 	MemoryContext old;
 
 	generation++;
+	latest = NULL;
 	if (known_sources == NULL)
 		return;
 	old = MemoryContextSwitchTo(TopMemoryContext);
@@ -381,11 +383,13 @@ ewh_source_lookup(const char *name)
 
 	AcceptInvalidationMessages();
 	watch_configuration();
+	if (latest && strcmp(latest->name, name) == 0)
+		return latest;
 	if (strlen(name) > MAX_NAME)
 		return dummy_source();
 	known = hash_search(known_sources, name, HASH_FIND, NULL);
 	if (known)
-		return known->source;
+		return latest = known->source;
 	do
 	{
 		before = generation;

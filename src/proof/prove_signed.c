@@ -11,6 +11,7 @@
 
 /* The largest signature: RSA of 8192 bits. */
 #define MAX_SIGNATURE 1024
+#define FEW_PARTS 8				/* of a message; more are allocated */
 
 static bool
 decode_signature(const EwhScheme *scheme, EwhBytes text, unsigned char *out, EwhBytes *signature)
@@ -129,7 +130,8 @@ try_all(EwhTrial *trial, EwhBytes kid)
 
 	for (int m = 0; m < scheme->nmessages; m++)
 	{
-		EwhMessage	message = {NULL, 0, 0};
+		EwhBytes	parts[FEW_PARTS];
+		EwhMessage	message = {parts, 0, FEW_PARTS};
 
 		for (int i = 0; i < trial->nsecrets; i++)
 		{

@@ -17,8 +17,8 @@
 #include "proof/key.h"
 #include "proof/signature.h"
 
-/* The largest DER of an ECDSA signature we meet (P-521). */
-#define MAX_ECDSA_HALF 66
+#define MAX_ECDSA_HALF 66		/* bytes of r and of s on P-521 */
+#define SMALL_PARTS 128
 
 static const struct
 {
@@ -90,18 +90,35 @@ ewh_digest(EwhDigest digest, const EwhMessage *message, unsigned char *out)
 	return ok && EVP_DigestFinal_ex(ctx, out, NULL) == 1;
 }
 
+static bool
+mac_update(EwhKey *key, const char *data, size_t len)
+{
+	return len == 0 || EVP_MAC_update(key->mac, (const unsigned char *) data, len) == 1;
+}
+
 /* The HMAC of the message, ewh_digest_size() of the key's digest bytes. The key schedule was done when it was opened. */
 bool
 ewh_hmac(EwhKey *key, const EwhMessage *message, unsigned char *out)
 {
+	char		small[SMALL_PARTS];	/* copying a few bytes costs less than handing them over */
+	size_t		waiting = 0;
 	size_t		len;
 	bool		ok = key->mac && EVP_MAC_init(key->mac, NULL, 0, NULL) == 1;
 
 	for (int i = 0; ok && i < message->nparts; i++)
-		if (message->parts[i].len > 0)
-			ok = EVP_MAC_update(key->mac, (const unsigned char *) message->parts[i].data,
-								message->parts[i].len) == 1;
-	return ok && EVP_MAC_final(key->mac, out, &len, EWH_MAX_MAC) == 1;
+	{
+		EwhBytes	part = message->parts[i];
+
+		if (part.len > 0 && part.len <= sizeof(small) - waiting)
+		{
+			memcpy(small + waiting, part.data, part.len);
+			waiting += part.len;
+			continue;
+		}
+		ok = mac_update(key, small, waiting) && mac_update(key, part.data, part.len);
+		waiting = 0;
+	}
+	return ok && mac_update(key, small, waiting) && EVP_MAC_final(key->mac, out, &len, EWH_MAX_MAC) == 1;
 }
 
 /* r and s side by side, each as wide as the curve's order, to the DER that OpenSSL verifies. */

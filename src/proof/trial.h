@@ -11,9 +11,13 @@
 #include "proof/jose.h"
 #include "proof/verify.h"
 
+/* Most sources have one secret, or two in a rotation. */
+#define EWH_FEW_SECRETS 4
+
 typedef struct EwhTrial
 {
 	EwhScheme  *scheme;
+	EwhSecret  *few[EWH_FEW_SECRETS];
 	EwhSecret **secrets;		/* those that count: of purpose verify, valid at that time */
 	int			nsecrets;
 	TimestampTz at;

@@ -66,7 +66,7 @@ prove_each(EwhTrial *trial)
 static void
 sift_secrets(EwhTrial *trial, EwhSecret *secrets, int nsecrets)
 {
-	trial->secrets = palloc(sizeof(EwhSecret *) * Max(nsecrets, 1));
+	trial->secrets = nsecrets <= EWH_FEW_SECRETS ? trial->few : palloc(sizeof(EwhSecret *) * nsecrets);
 	for (int i = 0; i < nsecrets; i++)
 	{
 		if (!ewh_secret_counts(&secrets[i], "verify", trial->at))
