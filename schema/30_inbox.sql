@@ -113,6 +113,14 @@ CREATE TRIGGER event_says_what_it_said BEFORE UPDATE OF
 CREATE TRIGGER conflict_is_evidence BEFORE UPDATE OR DELETE OR TRUNCATE ON erp_webhook.event_conflict
   FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.forbid();
 
+-- ALWAYS: evidence is evidence on a replica too.
+ALTER TABLE erp_webhook.delivery ENABLE ALWAYS TRIGGER delivery_is_evidence;
+ALTER TABLE erp_webhook.delivery ENABLE ALWAYS TRIGGER delivery_is_not_truncated;
+ALTER TABLE erp_webhook.delivery_default ENABLE ALWAYS TRIGGER delivery_is_not_truncated;
+ALTER TABLE erp_webhook.event ENABLE ALWAYS TRIGGER event_is_kept;
+ALTER TABLE erp_webhook.event ENABLE ALWAYS TRIGGER event_says_what_it_said;
+ALTER TABLE erp_webhook.event_conflict ENABLE ALWAYS TRIGGER conflict_is_evidence;
+
 -- Groups the new facts by company, and nothing else: no other table may stand in a statement with a transition table.
 CREATE FUNCTION erp_webhook.settle_new_events() RETURNS trigger
 LANGUAGE plpgsql

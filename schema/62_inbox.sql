@@ -58,11 +58,12 @@ BEGIN
     ALTER TABLE erp_webhook.delivery_default DISABLE TRIGGER delivery_is_evidence;
     EXECUTE format('WITH moved AS (DELETE FROM erp_webhook.delivery_default d WHERE d.received_at >= %L AND d.received_at < %L RETURNING *)'
                    ' INSERT INTO %s SELECT * FROM moved', first, next, part);
-    ALTER TABLE erp_webhook.delivery_default ENABLE TRIGGER delivery_is_evidence;
+    ALTER TABLE erp_webhook.delivery_default ENABLE ALWAYS TRIGGER delivery_is_evidence;
   END IF;
   EXECUTE format('ALTER TABLE erp_webhook.delivery ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)', part, first, next);
   EXECUTE format('CREATE TRIGGER delivery_is_not_truncated BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION '
                  'erp_webhook.forbid(''Only maintain() removes deliveries, whole months at a time.'')', part);
+  EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER delivery_is_not_truncated', part);
   PERFORM erp_webhook.guard_company_rows(part::regclass);
 END
 $$;
@@ -106,10 +107,11 @@ DECLARE
   month timestamptz;
 BEGIN
   made := 0;
-  FOR month IN
+  -- Into an array first: a cursor that still reads the default partition would keep it from being altered.
+  FOREACH month IN ARRAY ARRAY(
     SELECT generate_series(date_trunc('month', erp_webhook.clock()), erp_webhook.clock() + interval '3 months', '1 month')
     UNION SELECT date_trunc('month', d.received_at) FROM erp_webhook.delivery_default d
-    ORDER BY 1
+    ORDER BY 1)
   LOOP
     IF erp_webhook.delivery_month(month) IS NULL THEN
       PERFORM erp_webhook.make_delivery_month(month);

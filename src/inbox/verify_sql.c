@@ -67,10 +67,15 @@ judge(EwhSource *source, const EwhRequest *request, TimestampTz at, EwhVerdict *
 	verdict->has_signed_at = false;
 }
 
-PG_FUNCTION_INFO_V1(erp_webhook_verify);
-/* verify(source text, headers jsonb, body bytea, method text, url text, at timestamptz) → verdict */
-Datum
-erp_webhook_verify(PG_FUNCTION_ARGS)
+/* The verdict on evidence: a source that is no longer active was active then. */
+static void
+judge_stored(EwhSource *source, const EwhRequest *request, TimestampTz at, EwhVerdict *verdict)
+{
+	ewh_verify(source->scheme, source->secrets, source->nsecrets, request, at, verdict);
+}
+
+static Datum
+verify_by(FunctionCallInfo fcinfo, void (*judge_by) (EwhSource *, const EwhRequest *, TimestampTz, EwhVerdict *))
 {
 	EwhRequest	request = {{NULL, 0}};
 	EwhVerdict	verdict = {0};
@@ -85,9 +90,25 @@ erp_webhook_verify(PG_FUNCTION_ARGS)
 		request.method = PG_ARGISNULL(3) ? ewh_bytes("POST") : text_arg(fcinfo, 3);
 		request.url = text_arg(fcinfo, 4);
 		if (ewh_request_headers(PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1), &request))
-			judge(source, &request, PG_GETARG_TIMESTAMPTZ(5), &verdict);
+			judge_by(source, &request, PG_GETARG_TIMESTAMPTZ(5), &verdict);
 	}
 	return ewh_verdict_datum(fcinfo, &verdict);
+}
+
+PG_FUNCTION_INFO_V1(erp_webhook_verify);
+/* verify(source text, headers jsonb, body bytea, method text, url text, at timestamptz) → verdict */
+Datum
+erp_webhook_verify(PG_FUNCTION_ARGS)
+{
+	return verify_by(fcinfo, judge);
+}
+
+PG_FUNCTION_INFO_V1(erp_webhook_verify_stored);
+/* verify_stored(source text, headers jsonb, body bytea, method text, url text, at timestamptz) → verdict */
+Datum
+erp_webhook_verify_stored(PG_FUNCTION_ARGS)
+{
+	return verify_by(fcinfo, judge_stored);
 }
 
 PG_FUNCTION_INFO_V1(erp_webhook_sign);
