@@ -307,3 +307,8 @@ BEGIN
   END LOOP;
 END
 $$;
+
+-- Reports read days: what was booked, or received, on them. (The second is a block-range index: it costs the inbox next to nothing.)
+CREATE INDEX voucher_by_day ON erp_webhook.voucher (company_id, booked_on);
+CREATE INDEX event_by_arrival ON erp_webhook.event USING brin (received_at) WITH (autosummarize = on);
+CREATE INDEX money_object_of_payout ON erp_webhook.money_object (company_id, source_id, payout_ref) WHERE payout_ref IS NOT NULL;

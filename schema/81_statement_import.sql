@@ -6,21 +6,6 @@ CREATE VIEW erp_webhook.bank_line WITH (security_invoker = true) AS
   FROM erp_webhook.bank_entry e WHERE e.counts;
 COMMENT ON VIEW erp_webhook.bank_line IS 'each movement of money at a bank once, signed, whatever files repeat it';
 
-CREATE FUNCTION erp_webhook.reported_company(company text) RETURNS int
-LANGUAGE plpgsql STABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  found int := (SELECT c.company_id FROM erp_webhook.company c WHERE c.name = reported_company.company);
-BEGIN
-  IF found IS NULL THEN
-    RAISE EXCEPTION 'no company "%"', company USING ERRCODE = 'undefined_object';
-  END IF;
-  RETURN found;
-END
-$$;
-COMMENT ON FUNCTION erp_webhook.reported_company(text) IS 'the id of a company; raises if there is none of that name or the caller may not see it';
-
 CREATE FUNCTION erp_webhook.read_statement(company_id int, format text, content bytea, account text, currency text, dialect text)
 RETURNS SETOF erp_webhook.statement_record
 LANGUAGE plpgsql STABLE
@@ -207,12 +192,12 @@ COMMENT ON FUNCTION erp_webhook.settle_lines(int, bigint[]) IS 'settle lines aga
 
 CREATE FUNCTION erp_webhook.import_statement(company text, format text, content bytea, account text DEFAULT NULL, currency text DEFAULT NULL, dialect text DEFAULT NULL)
 RETURNS int
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-  company_id int := erp_webhook.reported_company(company);
+  company_id int := erp_webhook.find_company(company);
   digest bytea := sha256(coalesce(content, '') || convert_to(concat_ws('|', account, currency, dialect), 'UTF8'));
   records erp_webhook.statement_record[];
   file_id bigint;
@@ -220,6 +205,7 @@ DECLARE
   lines bigint[];
   changed bigint[];
 BEGIN
+  PERFORM erp_webhook.check_access(company_id, 'admin');
   -- Two imports at once that hold the same line, or a batch and its parts, must see each other.
   PERFORM erp_webhook.lock_matching(company_id);
   IF EXISTS (SELECT FROM erp_webhook.bank_file f WHERE f.company_id = company_id AND f.digest = digest) THEN
@@ -243,5 +229,6 @@ BEGIN
   RETURN (SELECT count(*) FROM erp_webhook.bank_entry e WHERE e.company_id = company_id AND e.line_id > newest AND e.counts);
 END
 $$;
+REVOKE ALL ON FUNCTION erp_webhook.import_statement(text, text, bytea, text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION erp_webhook.import_statement(text, text, bytea, text, text, text) IS
   'import a bank file (camt.052, camt.053, camt.054, mt940, csv); returns how many lines it added, 0 for one already known. account and currency serve files that do not say them, dialect names a row of csv_dialect (default: found by the headings). A broken file raises 22P04 and changes nothing';

@@ -66,16 +66,17 @@ COMMENT ON FUNCTION erp_webhook.decide(erp_webhook.bank_item, erp_webhook.bank_i
 
 CREATE FUNCTION erp_webhook.match(company text, line text, payout_ref text, who text, why text, source text DEFAULT NULL, currency text DEFAULT NULL,
                                   difference_to text DEFAULT NULL) RETURNS bigint
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-  company_id int := erp_webhook.reported_company(company);
+  company_id int := erp_webhook.company_named(company);
   payout erp_webhook.bank_item := erp_webhook.find_payout(company_id, payout_ref, source, currency);
   found_ erp_webhook.bank_item;
   id bigint;
 BEGIN
+  PERFORM erp_webhook.check_access(company_id, 'admin');
   IF line IS NOT NULL THEN
     found_ := erp_webhook.find_line(company_id, line);
     id := erp_webhook.decide(found_, payout, 'match', NULL, who, why);
@@ -88,27 +89,39 @@ BEGIN
   RETURN id;
 END
 $$;
+REVOKE ALL ON FUNCTION erp_webhook.match(text, text, text, text, text, text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION erp_webhook.match(text, text, text, text, text, text, text, text) IS
   'say that a bank line (line_ref of reconciliation(), or the bank''s reference) brings a payout; difference_to posts what is missing or too much to bank_fees, exchange or write_off (line NULL: only that). Several lines for a payout, or payouts for a line: call once for each';
 
 CREATE FUNCTION erp_webhook.unmatch(company text, line text, payout_ref text, who text, why text, source text DEFAULT NULL, currency text DEFAULT NULL) RETURNS bigint
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-  company_id int := erp_webhook.reported_company(company);
+  company_id int := erp_webhook.company_named(company);
 BEGIN
+  PERFORM erp_webhook.check_access(company_id, 'admin');
   RETURN erp_webhook.decide(erp_webhook.find_line(company_id, line), erp_webhook.find_payout(company_id, payout_ref, source, currency), 'unmatch', NULL, who, why);
 END
 $$;
+REVOKE ALL ON FUNCTION erp_webhook.unmatch(text, text, text, text, text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION erp_webhook.unmatch(text, text, text, text, text, text, text) IS 'say that a bank line does not bring a payout, whatever the rules think; match() takes it back';
 
 CREATE FUNCTION erp_webhook.assign_item(company text, item text, assigned_to text, note text DEFAULT NULL) RETURNS bigint
-LANGUAGE sql VOLATILE
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-  INSERT INTO erp_webhook.exception_assignment (company_id, item, assigned_to, note)
-  VALUES (erp_webhook.reported_company(company), item, assigned_to, note) RETURNING assignment_id
+#variable_conflict use_variable
+DECLARE
+  company_id int := erp_webhook.company_named(company);
+  id bigint;
+BEGIN
+  PERFORM erp_webhook.check_access(company_id, 'admin');
+  INSERT INTO erp_webhook.exception_assignment AS a (company_id, item, assigned_to, note)
+    VALUES (company_id, item, assigned_to, note) RETURNING a.assignment_id INTO id;
+  RETURN id;
+END
 $$;
+REVOKE ALL ON FUNCTION erp_webhook.assign_item(text, text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION erp_webhook.assign_item(text, text, text, text) IS 'give an open item of reconciliation() (its payout_ref, or line_ref) to somebody; the latest assignment shows';

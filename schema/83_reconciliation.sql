@@ -84,7 +84,7 @@ AS $$
     FROM erp_webhook.money_object o
     WHERE o.company_id = p.company_id AND o.source_id = p.source_id AND o.payout_ref = p.object_ref AND o.object <> 'payout'
       AND coalesce(o.currency, p.currency) = p.currency) t
-  WHERE p.company_id = erp_webhook.reported_company(payout_equation.company) AND p.item = 'payout' AND p.object_ref = payout_equation.payout_ref
+  WHERE p.company_id = erp_webhook.company_named(payout_equation.company) AND p.item = 'payout' AND p.object_ref = payout_equation.payout_ref
     AND (payout_equation.source IS NULL OR s.name = payout_equation.source)
 $$;
 COMMENT ON FUNCTION erp_webhook.payout_equation(text, text, text) IS

@@ -136,7 +136,7 @@ AS $$
   WITH asked AS MATERIALIZED (
     SELECT c.id, coalesce(from_date, date_trunc('month', coalesce(to_date, erp_webhook.report_day(c.id)))::date) AS first_day,
            coalesce(to_date, (date_trunc('month', coalesce(from_date, erp_webhook.report_day(c.id))) + interval '1 month')::date - 1) AS last_day
-    FROM (SELECT erp_webhook.reported_company(company)) c (id))
+    FROM (SELECT erp_webhook.company_named(company)) c (id))
   SELECT r.* FROM asked a, LATERAL (
     SELECT * FROM erp_webhook.reconciled_payouts(a.id, a.first_day, a.last_day)
     UNION ALL SELECT * FROM erp_webhook.reconciled_lines(a.id, a.first_day, a.last_day)) r
@@ -163,7 +163,7 @@ AS $$
   WITH asked AS MATERIALIZED (
     SELECT c.id, coalesce(from_date, date_trunc('month', coalesce(to_date, erp_webhook.report_day(c.id)))::date) AS first_day,
            coalesce(to_date, (date_trunc('month', coalesce(from_date, erp_webhook.report_day(c.id))) + interval '1 month')::date - 1) AS last_day
-    FROM (SELECT erp_webhook.reported_company(company)) c (id)),
+    FROM (SELECT erp_webhook.company_named(company)) c (id)),
   moved AS (
     SELECT substr(l.account, 10) AS source, e.currency, v.booked_on < a.first_day AS before, v.object,
            'fees' IN (e.debit, e.credit) AS is_fee, l.sign * e.amount AS amount
