@@ -194,6 +194,7 @@ CREATE FUNCTION erp_webhook.import_statement(company text, format text, content 
 RETURNS int
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE

@@ -68,6 +68,7 @@ CREATE FUNCTION erp_webhook.match(company text, line text, payout_ref text, who 
                                   difference_to text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -96,6 +97,7 @@ COMMENT ON FUNCTION erp_webhook.match(text, text, text, text, text, text, text, 
 CREATE FUNCTION erp_webhook.unmatch(company text, line text, payout_ref text, who text, why text, source text DEFAULT NULL, currency text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE

@@ -314,6 +314,7 @@ COMMENT ON FUNCTION erp_webhook.match_again(int, erp_webhook.object_key[], erp_w
 CREATE FUNCTION erp_webhook.match_first(company_id int, events erp_webhook.event[]) RETURNS erp_webhook.event[]
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE

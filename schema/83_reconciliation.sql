@@ -11,7 +11,8 @@
 --   currency_mismatch     x          x        x        the bank has another currency
 --   duplicate             x          x        x x      the bank has it more than once
 --
--- Everything here reads one snapshot and the days asked for: bank_item by day, its matches and its vouchers by key.
+-- Everything here reads one snapshot and the days asked for: bank_item by day, its matches and its vouchers by key. Reports
+-- switch jit off: the planner takes every function for a thousand rows, and would compile what runs in milliseconds.
 
 CREATE FUNCTION erp_webhook.report_now() RETURNS timestamptz
 LANGUAGE sql STABLE
@@ -70,6 +71,7 @@ RETURNS TABLE (source text, payout_ref text, currency text, itemised boolean, pa
                disputes numeric, adjustments numeric, payout numeric)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
   SELECT s.name, p.object_ref, p.currency, t.named > 0, t.named, t.gross, t.fees, t.refunds, t.disputes,
          CASE WHEN t.named > 0 THEN p.amount - (t.gross - t.fees - t.refunds - t.disputes) END, p.amount

@@ -132,6 +132,7 @@ COMMENT ON FUNCTION erp_webhook.reconciled_lines(int, date, date) IS 'the bank l
 CREATE FUNCTION erp_webhook.reconciliation(company text DEFAULT 'default', from_date date DEFAULT NULL, to_date date DEFAULT NULL) RETURNS SETOF erp_webhook.reconciled
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
   WITH asked AS MATERIALIZED (
     SELECT c.id, coalesce(from_date, date_trunc('month', coalesce(to_date, erp_webhook.report_day(c.id)))::date) AS first_day,
@@ -148,6 +149,7 @@ COMMENT ON FUNCTION erp_webhook.reconciliation(text, date, date) IS
 CREATE FUNCTION erp_webhook.exception_queue(company text DEFAULT 'default', from_date date DEFAULT NULL, to_date date DEFAULT NULL) RETURNS SETOF erp_webhook.reconciled
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
   SELECT * FROM erp_webhook.reconciliation(company, coalesce(from_date, '2000-01-01'), to_date) r
   WHERE r.state NOT IN ('matched', 'expected', 'in_transit') ORDER BY r.age DESC, abs(r.difference) DESC, r.payout_ref, r.line_ref
@@ -159,6 +161,7 @@ CREATE FUNCTION erp_webhook.clearing_rollforward(company text DEFAULT 'default',
 RETURNS TABLE (source text, currency text, opening numeric, captured numeric, refunds numeric, disputes numeric, fees numeric, conversions numeric, payouts numeric, closing numeric)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
   WITH asked AS MATERIALIZED (
     SELECT c.id, coalesce(from_date, date_trunc('month', coalesce(to_date, erp_webhook.report_day(c.id)))::date) AS first_day,

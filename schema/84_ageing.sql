@@ -127,6 +127,7 @@ CREATE FUNCTION erp_webhook.likely_duplicates(company text DEFAULT 'default', fr
 RETURNS TABLE (what text, account_no text, ref text, earlier_ref text, amount numeric, currency text, day date)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
   WITH asked AS MATERIALIZED (
     SELECT c.id, coalesce(from_date, coalesce(to_date, erp_webhook.report_day(c.id)) - 90) AS first_day, coalesce(to_date, erp_webhook.report_day(c.id)) AS last_day
@@ -156,6 +157,7 @@ RETURNS TABLE (account_no text, name text, currency text, not_due numeric, days_
                due numeric, disputed numeric, credit numeric, balance numeric, duplicates bigint)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
   WITH asked AS MATERIALIZED (SELECT c.id, erp_webhook.as_of(c.id, receivables_aging.at) AS day FROM (SELECT erp_webhook.company_named(receivables_aging.company)) c (id)),
   item AS MATERIALIZED (SELECT o.*, a.day, a.day - o.due_on AS late FROM asked a, LATERAL erp_webhook.open_items(a.id, a.day) o),
@@ -181,6 +183,7 @@ CREATE FUNCTION erp_webhook.receivables_proof(company text DEFAULT 'default', at
 RETURNS TABLE (currency text, ageing numeric, credit numeric, nobodys numeric, ledger_receivable numeric, difference numeric, days_sales_outstanding numeric)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
   WITH asked AS MATERIALIZED (SELECT c.id, erp_webhook.as_of(c.id, receivables_proof.at) AS day FROM (SELECT erp_webhook.company_named(receivables_proof.company)) c (id)),
   item AS (

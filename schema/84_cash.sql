@@ -7,6 +7,7 @@ CREATE FUNCTION erp_webhook.cash_position(company text DEFAULT 'default', at tim
 RETURNS TABLE (kind text, ledger_account text, currency text, balance numeric, bank_says numeric, said_on date, difference numeric)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
   WITH asked AS MATERIALIZED (SELECT c.id, erp_webhook.as_of(c.id, cash_position.at) AS day FROM (SELECT erp_webhook.company_named(cash_position.company)) c (id)),
   ledger AS (
@@ -93,7 +94,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT d.day, d.day, d.day, 'payout', s.name, p.object_ref, p.amount - coalesce(b.arrived, 0), p.currency, true,
-         CASE WHEN p.day <= today THEN format('due since %s, not at the bank', p.day)
+         CASE WHEN p.day <= today THEN format('due since %s, not at the bank', to_char(p.day, 'YYYY-MM-DD'))
               WHEN p.day = today + 1 THEN 'will be credited tomorrow' ELSE format('will be credited in %s days', p.day - today) END
          || CASE p.state WHEN 'scheduled' THEN ' (announced)' ELSE '' END
   FROM erp_webhook.bank_item p
@@ -134,7 +135,7 @@ AS $$
     SELECT d.*, least(d.amount, d.free - coalesce(sum(d.amount) OVER (PARTITION BY d.source_id, d.currency ORDER BY d.booked_on DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)) AS part
     FROM day_ d WHERE d.amount > 0)
   SELECT greatest(c.booked_on + coalesce(h.usual, 2), today + 1), greatest(c.booked_on + coalesce(h.early, 1), today + 1), greatest(c.booked_on + coalesce(h.late, 7), today + 1),
-         'capture', c.name, 'captured ' || c.booked_on, c.part, c.currency, false,
+         'capture', c.name, 'captured ' || to_char(c.booked_on, 'YYYY-MM-DD'), c.part, c.currency, false,
          CASE WHEN h.payouts IS NULL THEN 'no payout of this source yet: 2 days assumed' ELSE format('usually %s days to the bank (%s payouts)', h.usual, h.payouts) END
   FROM chunk c LEFT JOIN erp_webhook.settlement_delay(captures_to_come.company_id, today) h ON h.source_id = c.source_id AND h.currency = c.currency
   WHERE c.part > 0
@@ -176,6 +177,7 @@ COMMENT ON FUNCTION erp_webhook.invoices_to_come(int, date) IS 'open invoices on
 CREATE FUNCTION erp_webhook.forecast_items(company text DEFAULT 'default', days int DEFAULT 30, scenario text DEFAULT 'expected') RETURNS SETOF erp_webhook.forecast_item
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 DECLARE
   id int := erp_webhook.company_named(company);
@@ -191,7 +193,7 @@ BEGIN
     UNION ALL SELECT * FROM erp_webhook.captures_to_come(id, today) WHERE scenario <> 'sure'
     UNION ALL SELECT * FROM erp_webhook.invoices_to_come(id, today) f WHERE scenario = 'expected' OR scenario = 'cautious' AND f.late - today <= 90
     UNION ALL
-    SELECT d.day, d.day, d.day, 'planned', p.scenario, p.what, p.amount::numeric, p.currency, true, CASE WHEN p.due_on < today THEN format('planned for %s', p.due_on) ELSE 'planned' END
+    SELECT d.day, d.day, d.day, 'planned', p.scenario, p.what, p.amount::numeric, p.currency, true, CASE WHEN p.due_on < today THEN format('planned for %s', to_char(p.due_on, 'YYYY-MM-DD')) ELSE 'planned' END
     FROM erp_webhook.planned_cash p CROSS JOIN LATERAL (SELECT greatest(p.due_on, today + 1)) d (day)
     WHERE p.company_id = id AND p.came_on IS NULL AND p.scenario IN ('expected', forecast_items.scenario)) i
   WHERE CASE scenario WHEN 'cautious' THEN i.late ELSE i.day END <= today + days
@@ -206,6 +208,7 @@ RETURNS TABLE (day date, currency text, opening numeric, payouts numeric, captur
                closing_low numeric, closing_high numeric, scenario text, note text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
   WITH asked AS MATERIALIZED (SELECT c.id, erp_webhook.report_day(c.id) AS today FROM (SELECT erp_webhook.company_named(cash_forecast.company)) c (id)),
   item AS MATERIALIZED (SELECT * FROM erp_webhook.forecast_items(cash_forecast.company, cash_forecast.days, cash_forecast.scenario)),
@@ -235,6 +238,7 @@ CREATE FUNCTION erp_webhook.cash_to_come(company text DEFAULT 'default', days in
 RETURNS TABLE (day date, amount numeric, currency text, source text, what text, why text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
   SELECT i.day, i.amount, i.currency, i.source, i.kind || ' ' || i.ref, i.why FROM erp_webhook.forecast_items(company, days) i
 $$;
@@ -243,6 +247,7 @@ COMMENT ON FUNCTION erp_webhook.cash_to_come(text, int) IS 'the expected items o
 CREATE FUNCTION erp_webhook.keep_forecast(company text DEFAULT 'default', days int DEFAULT 30, scenario text DEFAULT 'expected') RETURNS int
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 DECLARE
   id int := erp_webhook.company_named(company);
@@ -266,6 +271,7 @@ CREATE FUNCTION erp_webhook.forecast_against_actual(company text DEFAULT 'defaul
 RETURNS TABLE (day date, currency text, scenario text, made_on date, days_ahead int, forecast numeric, actual numeric, difference numeric)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
   WITH asked AS MATERIALIZED (SELECT c.id, erp_webhook.as_of(c.id, forecast_against_actual.at) AS day FROM (SELECT erp_webhook.company_named(forecast_against_actual.company)) c (id)),
   actual AS MATERIALIZED (SELECT p.currency, sum(p.balance) AS balance FROM asked a, LATERAL erp_webhook.cash_position(forecast_against_actual.company, a.day::timestamptz) p WHERE p.kind = 'bank' GROUP BY 1)

@@ -5,6 +5,7 @@ RETURNS TABLE (source text, provider text, events bigint, applied bigint, no_eff
                delay_median interval, delay_p95 interval, delay_max interval, duplicates bigint, rejected bigint, found_by_pulling bigint, last_event timestamptz)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
   WITH asked AS MATERIALIZED (
     SELECT c.id, coalesce(from_date, coalesce(to_date, erp_webhook.report_day(c.id)) - 6)::timestamptz AS first_moment,
@@ -37,6 +38,7 @@ CREATE FUNCTION erp_webhook.what_changed(company text, event_id bigint)
 RETURNS TABLE (step int, table_name text, row_key text, what text, amount numeric, currency text, day date)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
   WITH one AS MATERIALIZED (
     SELECT e.* FROM erp_webhook.event e WHERE e.company_id = erp_webhook.company_named(what_changed.company) AND e.event_id = what_changed.event_id),
@@ -82,6 +84,7 @@ CREATE FUNCTION erp_webhook.what_changed(event_id bigint)
 RETURNS TABLE (step int, table_name text, row_key text, what text, amount numeric, currency text, day date)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
   SELECT w.* FROM erp_webhook.event e JOIN erp_webhook.company c USING (company_id) CROSS JOIN LATERAL erp_webhook.what_changed(c.name, e.event_id) w
   WHERE e.event_id = what_changed.event_id

@@ -3,6 +3,7 @@ SET client_min_messages = warning;
 SET datestyle = ISO;
 CREATE EXTENSION IF NOT EXISTS erp_webhook;
 SET search_path = erp_webhook, public;
+SET datestyle = 'ISO';
 \set VERBOSITY terse
 SET erp_webhook.clock = '2025-10-31T12:00:00Z';
 INSERT INTO company (name, currency) VALUES ('rec', 'EUR');

@@ -3,6 +3,7 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS erp_webhook;
 SET search_path = erp_webhook, public;
+SET datestyle = 'ISO';
 \set VERBOSITY terse
 \set camt053 `base64 -w0 "$PG_ABS_SRCDIR/test/data/statements/camt053_main.xml"`
 \set camt054 `base64 -w0 "$PG_ABS_SRCDIR/test/data/statements/camt054_batch.xml"`
