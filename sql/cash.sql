@@ -3,6 +3,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS erp_webhook;
 SET search_path = erp_webhook, public;
 SET datestyle = 'ISO';
+SET intervalstyle = 'postgres';
 SET timezone = 'UTC';
 SET erp_webhook.clock = '2025-10-12T12:00:00Z';
 \set VERBOSITY terse
