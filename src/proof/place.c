@@ -161,22 +161,16 @@ ewh_view_path(const EwhView *view)
 	return path.len > 0 ? path : ewh_bytes("/");
 }
 
-static EwhDocument *
-view_query(EwhView *view)
+/* The query of the request's URL, else of the configured one. */
+static EwhBytes
+query_of(const EwhView *view)
 {
-	if (!view->query.tried)
-	{
-		EwhBytes	query = view->request->url;
+	EwhBytes	url = view->request->url;
 
-		if (query.data == NULL)
-			query = ewh_bytes(ewh_setting(view->request, "url"));
-		query = from_path(query);
-		view->query.tried = true;
-		query = ewh_bytes_from(query, ewh_bytes_find(query, ewh_bytes("?")) + 1);
-		if (ewh_document_form(query, &view->query.doc) != EWH_READ_OK)
-			view->query.doc = NULL;
-	}
-	return view->query.doc;
+	if (url.data == NULL)
+		url = ewh_bytes(ewh_setting(view->request, "url"));
+	url = from_path(url);
+	return ewh_bytes_from(url, ewh_bytes_find(url, ewh_bytes("?")) + 1);
 }
 
 /* The header of this name, in any case. */
@@ -239,6 +233,22 @@ read_document(const EwhDocument *doc, EwhNode from, const char *pointer, EwhByte
 	}
 }
 
+static EwhFound
+read_query(EwhView *view, const char *name, EwhBytes *value)
+{
+	EwhBytes	query;
+
+	if (!view->query.tried)
+	{
+		view->query.tried = true;
+		query = query_of(view);
+		view->no_query = query.len == 0;
+		if (ewh_document_form(query, &view->query.doc) != EWH_READ_OK)
+			view->query.doc = NULL;
+	}
+	return view->no_query ? EWH_NOT_FOUND : read_document(view->query.doc, 0, name, value);
+}
+
 EwhFound
 ewh_place_read(const EwhPlace *place, EwhView *view, EwhBytes *value)
 {
@@ -250,9 +260,11 @@ ewh_place_read(const EwhPlace *place, EwhView *view, EwhBytes *value)
 		case EWH_AT_HEADER:
 			return read_header(place, view, value);
 		case EWH_AT_FORM:
+			if (view->request->body.len == 0)
+				return EWH_NOT_FOUND;
 			return read_document(ewh_view_form(view), 0, name, value);
 		case EWH_AT_QUERY:
-			return read_document(view_query(view), 0, name, value);
+			return read_query(view, name, value);
 		case EWH_AT_JSON:
 			return read_document(ewh_view_json(view), 0, name, value);
 		case EWH_AT_ITEM:

@@ -57,6 +57,7 @@ typedef struct EwhView
 	EwhLazyDocument json;
 	EwhLazyDocument form;
 	EwhLazyDocument query;
+	bool		no_query;
 	EwhNode		item;
 	const EwhSigList *list;
 	EwhDocument *jose;

@@ -185,15 +185,18 @@ compare_fields(const void *a, const void *b)
 	return order ? order : x->place - y->place;
 }
 
-/* The fields of the form body by name; NULL where it cannot be read. */
+/* The fields of the form body by name; NULL where it cannot be read. No body is a form without fields. */
 static Field *
 sorted_fields(EwhView *view, int *count)
 {
-	EwhDocument *form = ewh_view_form(view);
+	EwhDocument *form;
 	Field	   *fields;
 	int			room = 1;
 
 	*count = 0;
+	if (view->request->body.len == 0)
+		return palloc0(sizeof(Field));
+	form = ewh_view_form(view);
 	if (form == NULL)
 		return NULL;
 	for (EwhNode n = ewh_node_first(form, 0); n >= 0; n = ewh_node_next(form, n))
