@@ -34,6 +34,23 @@ AS $$
 $$;
 COMMENT ON FUNCTION erp_webhook.provider_events(text) IS 'the event rows of a provider as one list, in the order they are tried';
 
+-- Minor units are rows: what a provider's own say goes before its file, and the digits of a currency that a user added for
+-- all providers ('*') before the default of two.
+CREATE FUNCTION erp_webhook.provider_reading(provider text) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT p.reading || jsonb_build_object('amounts', coalesce(p.reading->'amounts', '{}') || jsonb_build_object(
+           'exponents', coalesce(p.reading#>'{amounts,exponents}', '{}')
+             || coalesce((SELECT jsonb_object_agg(c.currency, c.digits ORDER BY NOT c.shipped)
+                          FROM erp_webhook.provider_currency c WHERE c.provider = $1), '{}'),
+           'digits', coalesce(p.reading#>'{amounts,digits}', '{}')
+             || coalesce((SELECT jsonb_object_agg(c.currency, c.digits ORDER BY NOT c.shipped)
+                          FROM erp_webhook.provider_currency c WHERE c.provider = '*' AND NOT c.shipped), '{}')))
+  FROM erp_webhook.provider p WHERE p.provider = $1
+$$;
+COMMENT ON FUNCTION erp_webhook.provider_reading(text) IS 'how a provider''s bodies are read, with the minor units of its currencies';
+
 -- References as settlement reads them (SETTLEMENT.md 2.5): the whole string where such an invoice exists, else its parts.
 CREATE FUNCTION erp_webhook.split_references(company int, refs text[]) RETURNS text[]
 LANGUAGE plpgsql STABLE
@@ -72,7 +89,6 @@ AS $$
 #variable_conflict use_column
 DECLARE
   s erp_webhook.source;
-  p erp_webhook.provider;
 BEGIN
   SELECT so.* INTO s
   FROM erp_webhook.source_name n JOIN erp_webhook.source so USING (company_id, source_id)
@@ -80,12 +96,11 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'no source "%"', preview.source USING ERRCODE = 'undefined_object';
   END IF;
-  SELECT pr.* INTO p FROM erp_webhook.provider pr WHERE pr.provider = s.provider;
   RETURN QUERY
     SELECT r.external_id, r.type, r.kind, r.object_ref, r.payment_ref, r.amount, r.currency, r.fee, r.occurred_at,
            erp_webhook.split_references(s.company_id, r.correlation), r.account_ref, r.subscription_ref, r.value_date,
            r.state, r.reason
-    FROM erp_webhook.read_body(p.reading, erp_webhook.provider_events(s.provider), s.settings, preview.headers,
+    FROM erp_webhook.read_body(erp_webhook.provider_reading(s.provider), erp_webhook.provider_events(s.provider), s.settings, preview.headers,
                                preview.body, preview.method, preview.url, s.trust) r
     ORDER BY r.ordinal;
 END
@@ -105,6 +120,10 @@ AS $$
     SET scheme = excluded.scheme, response = excluded.response, trust = excluded.trust, reading = excluded.reading,
         "fetch" = excluded."fetch", note = excluded.note
     WHERE p.shipped;
+
+  DELETE FROM erp_webhook.provider_currency c WHERE c.provider = name AND c.shipped;
+  INSERT INTO erp_webhook.provider_currency (provider, currency, digits, shipped)
+  SELECT name, key, value::int, true FROM jsonb_each_text(coalesce(file#>'{reading,amounts,exponents}', '{}'));
 
   DELETE FROM erp_webhook.provider_event e WHERE e.provider = name AND e.shipped;
   INSERT INTO erp_webhook.provider_event (provider, ordinal, match, kind, fields, shipped)

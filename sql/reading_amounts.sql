@@ -72,3 +72,12 @@ SELECT state, reason FROM erp_webhook.read_body('{"fields": {"amount": "/a", "cu
 SELECT kind, state, reason
 FROM unnest(ARRAY['payment.succeeded', 'payment.failed', 'other']) AS k,
      erp_webhook.read_body('{"fields": {"object_ref": "=p", "amount": "=1.00", "currency": "=EUR"}}', jsonb_build_array(jsonb_build_object('kind', k)), '{}', '{}', '{}', trust => 'confirm');
+
+-- minor units are rows: a user's own goes before what a provider's file says, and a currency of one's own has its digits
+BEGIN;
+INSERT INTO erp_webhook.provider_currency (provider, currency, digits) VALUES ('stripe', 'HUF', 0), ('stripe', 'ISK', 0), ('*', 'XTS', 3);
+SELECT c, r.amount, r.reason
+FROM unnest(ARRAY['huf', 'isk', 'ugx', 'xts', 'eur']) AS c,
+     erp_webhook.read_body(erp_webhook.provider_reading('stripe'), erp_webhook.provider_events('stripe'), '{}', '{}',
+       convert_to(format('{"id":"e","type":"payment_intent.succeeded","data":{"object":{"id":"p","amount":150000,"currency":"%s"}}}', c), 'UTF8')) r;
+ROLLBACK;

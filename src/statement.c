@@ -37,7 +37,7 @@ static const Statement statements[EWH_STATEMENTS] = {
 	[EWH_CHECK_ACCESS] = {"check_access", "SELECT erp_webhook.check_access($1, $2)", {"int4", "text"}, true},
 	[EWH_LOAD_SOURCE] = {"load_source",
 		"SELECT s.company_id, s.source_id, s.provider, s.trust, s.active, s.settings,"
-		"       erp_webhook.provider_scheme(p.provider), p.response, p.reading,"
+		"       erp_webhook.provider_scheme(p.provider), p.response, erp_webhook.provider_reading(p.provider),"
 		"       erp_webhook.provider_events(s.provider), coalesce(p.\"fetch\" ? 'keys', false)"
 		" FROM erp_webhook.source_name n"
 		" JOIN erp_webhook.source s ON s.company_id = n.company_id AND s.source_id = n.source_id"

@@ -1,7 +1,7 @@
 /*
  * kept.c: which headers are kept with a body: those its provider's rows read, so that it can be proven and read again.
  *
- * A row names a header as `header:name` or `header:one|other`, in any of its strings. A static credential (alg `equal`)
+ * A row names a header as `header:name` or `header:one|other`, in any of its strings or keys (the tests of a match). A static credential (alg `equal`)
  * is the exception: its header is the secret itself, proves nothing about the bytes, and is not kept.
  */
 #include "postgres.h"
@@ -77,7 +77,7 @@ names_in_row(List *names, Jsonb *row)
 	JsonbValue	v;
 
 	while ((token = JsonbIteratorNext(&it, &v, false)) != WJB_DONE)
-		if ((token == WJB_VALUE || token == WJB_ELEM) && v.type == jbvString)
+		if ((token == WJB_KEY || token == WJB_VALUE || token == WJB_ELEM) && v.type == jbvString)
 			names = names_in_string(names, pnstrdup(v.val.string.val, v.val.string.len));
 	return names;
 }
