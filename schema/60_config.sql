@@ -67,6 +67,20 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.add_company(text, text) IS 'a company of its own: its books share nothing with another''s';
 
+-- Functions that run as the owner see every company: there, whoever names one must administer it. In all others the
+-- row-security policy has already hidden what the caller may not see.
+CREATE FUNCTION erp_webhook.check_named(company_id int) RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF current_user = 'erp_webhook_owner' THEN
+    PERFORM erp_webhook.check_access(company_id, 'admin');
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.check_named(int) IS 'in a function that runs as the owner: may the caller name this company?';
+
 CREATE FUNCTION erp_webhook.find_company(company text) RETURNS int
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -85,6 +99,7 @@ BEGIN
   IF found_id IS NULL THEN
     RAISE EXCEPTION 'company "%" does not exist', company USING ERRCODE = 'undefined_object';
   END IF;
+  PERFORM erp_webhook.check_named(found_id);
   RETURN found_id;
 END
 $$;
@@ -103,6 +118,7 @@ BEGIN
   IF found.source_id IS NULL THEN
     RAISE EXCEPTION 'source "%" does not exist', source USING ERRCODE = 'undefined_object';
   END IF;
+  PERFORM erp_webhook.check_named(found.company_id);
   RETURN found;
 END
 $$;

@@ -10,6 +10,7 @@ BEGIN
   IF found IS NULL THEN
     RAISE EXCEPTION 'there is no company "%"', company USING ERRCODE = 'undefined_object';
   END IF;
+  PERFORM erp_webhook.check_named(found);
   RETURN found;
 END
 $$;
@@ -25,6 +26,7 @@ BEGIN
   IF source_named.source_id IS NULL THEN
     RAISE EXCEPTION 'there is no source "%"', source USING ERRCODE = 'undefined_object';
   END IF;
+  PERFORM erp_webhook.check_named(source_named.company_id);
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.source_named(text) IS 'the company and id of a source; raises where there is none';

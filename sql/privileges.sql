@@ -32,6 +32,10 @@ SELECT c.oid::regclass AS table_without_policy FROM pg_class c JOIN pg_attribute
 WHERE c.relnamespace = 'erp_webhook'::regnamespace AND c.relkind IN ('r', 'p')
   AND NOT (c.relrowsecurity AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'company'));
 
+-- What an admin may call and runs as the owner asks whose company it is.
+SELECT f AS asks_nobody FROM erp_webhook.grantable_functions('admin') f JOIN pg_proc p ON p.oid = f
+WHERE p.prosecdef AND p.proname <> 'check_access' AND p.prosrc !~ '(check_access|company_named|source_named|find_company|find_source|subscriber_called)\(';
+
 -- Two companies, and roles for the one.
 INSERT INTO erp_webhook.provider (provider, scheme, reading)
 SELECT 'token', '{"alg": "equal", "expected": "{secret}", "sig": {"from": "header:x-token"}}', reading
@@ -83,6 +87,12 @@ INSERT INTO erp_webhook.account (company_id, account_no, name, currency) SELECT 
 INSERT INTO erp_webhook.account (company_id, account_no, name, currency) VALUES (:company_b, 'B', 'B', 'EUR');
 INSERT INTO erp_webhook.invoice (company_id, number, account_id, currency, total, due_on) SELECT company_id, 'P-1', account_id, 'EUR', 10, '2026-01-01' FROM erp_webhook.account;
 SELECT number, state FROM erp_webhook.invoice;
+SELECT erp_webhook.set_policy('privileges a', 'refund', 'reopen');
+SELECT erp_webhook.set_policy('privileges b', 'refund', 'reopen');
+SELECT erp_webhook.settle_again('privileges b');
+SELECT erp_webhook.link_account('privileges-b', 'cus', 'A');
+SELECT erp_webhook.write_off('privileges b', 'P-1', 1, 'x');
+SELECT erp_webhook.add_subscriber('x', 'notify:x', company => 'privileges b');
 UPDATE erp_webhook.event SET state = 'applied';
 DELETE FROM erp_webhook.voucher;
 RESET ROLE;
