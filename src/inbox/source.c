@@ -38,6 +38,7 @@ static HTAB *known_sources = NULL;
 static EwhSource *latest = NULL;	/* the one last asked for: senders come in bursts */
 static EwhSource *dummy = NULL;
 static Oid	watched = InvalidOid;	/* erp_webhook.source, whose relcache messages we listen to */
+static bool watching = false;	/* `watched` is still it */
 static uint64 generation = 0;	/* counts those messages */
 static List *retired = NIL;		/* contexts of dropped sources that this transaction may still hold */
 
@@ -93,7 +94,7 @@ on_relcache_message(Datum arg, Oid relid)
 	if (relid != InvalidOid && relid != watched)
 		return;
 	forget_sources();
-	watched = InvalidOid;		/* it may have been dropped: ask again */
+	watching = false;			/* it may have been dropped: ask again */
 }
 
 /* Somebody's membership in a role changed: who may use a source is asked again. */
@@ -120,7 +121,7 @@ watch_configuration(void)
 {
 	static bool registered = false;
 
-	if (OidIsValid(watched))
+	if (watching)
 		return;
 	if (!registered)
 	{
@@ -137,6 +138,7 @@ watch_configuration(void)
 	}
 	forget_sources();
 	watched = get_relname_relid("source", get_namespace_oid("erp_webhook", false));
+	watching = true;
 }
 
 static Jsonb *
