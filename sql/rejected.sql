@@ -39,7 +39,7 @@ COMMIT;
 SELECT name, b.n AS before, a.n AS after FROM before b FULL JOIN pg_temp.everything() a USING (name) WHERE a.n IS DISTINCT FROM b.n;
 
 -- They are counted, in memory.
-SELECT source, outcome, reason, CASE WHEN source <> 'unknown' THEN n END AS n FROM erp_webhook.stats WHERE source LIKE 'rejected-%' OR source = 'unknown' ORDER BY 1, 2, 3;
+SELECT source, outcome, reason, CASE WHEN source <> 'unknown' THEN n END AS n FROM erp_webhook.stats WHERE source LIKE 'rejected-%' OR reason = 'unknown_source' ORDER BY 1, 2, 3;
 
 -- And the same check notices one that is kept.
 SELECT outcome FROM erp_webhook.ingest('rejected-shop', '{"x-token": "rejected-token", "webhook-id": "r2"}', '{"type": "tea.ready"}');
