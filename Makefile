@@ -27,7 +27,7 @@ PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-s
 SHLIB_LINK = -lcrypto -lssl -lcurl -lxml2
 
 PG_CONFIG ?= pg_config
-GOALS_WITHOUT_SERVER = demo test dependencies interop order order10k hammer
+GOALS_WITHOUT_SERVER = demo test dependencies interop order order10k hammer abuse crash bench
 ifneq ($(filter-out $(GOALS_WITHOUT_SERVER),$(or $(MAKECMDGOALS),all)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
@@ -66,6 +66,15 @@ order10k:
 	@EVENTS="$(or $(EVENTS),10000)" SEED="$(SEED)" test/run main_job
 hammer:
 	@LASTS="$(or $(LASTS),600)" SEED="$(SEED)" test/run hammer
+
+# Abuse with BAD (1000000) forged requests; ROUNDS (50) of faults under load, one SEED; speed as ratios, into bench/RESULTS.md.
+.PHONY: abuse crash bench
+abuse:
+	@BAD="$(or $(BAD),1000000)" test/run abuse
+crash:
+	@ROUNDS="$(or $(ROUNDS),50)" SEED="$(SEED)" FAULT="$(FAULT)" test/run crash
+bench:
+	@bench/run
 
 # The providers' official npm packages against the running ingress: they sign, we accept and settle; we sign, they verify.
 .PHONY: interop
