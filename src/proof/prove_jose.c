@@ -78,6 +78,41 @@ ewh_prove_jws(EwhTrial *trial, const EwhJws *jws)
 	return reason ? reason : ewh_trial_fresh(trial);
 }
 
+static bool
+is_in_list(EwhBytes list, const char *name)
+{
+	while (list.len > 0)
+	{
+		size_t		end = ewh_bytes_find(list, ewh_bytes(","));
+
+		if (end == strlen(name) && pg_strncasecmp(list.data, name, end) == 0)
+			return true;
+		list = ewh_bytes_from(list, end + 1);
+	}
+	return false;
+}
+
+/* A header that is there but not signed could be a stranger's: the sender always signs it. */
+static const char *
+check_signed_headers(EwhTrial *trial)
+{
+	const EwhScheme *scheme = trial->scheme;
+	char	   *pointer;
+	EwhPlace	place = {EWH_AT_JOSE, {&pointer, 1}};
+	EwhBytes	list = {NULL, 0};
+
+	if (scheme->must_sign.count == 0 || scheme->signed_headers == NULL)
+		return NULL;
+	pointer = psprintf("/%s", scheme->signed_headers);
+	if (ewh_place_read(&place, &trial->view, &list) == EWH_AMBIGUOUS)
+		return EWH_MALFORMED;
+	for (int i = 0; i < scheme->must_sign.count; i++)
+		if (ewh_request_header(trial->view.request, scheme->must_sign.items[i]) &&
+			!is_in_list(list, scheme->must_sign.items[i]))
+			return EWH_INVALID;
+	return NULL;
+}
+
 /* A JWS whose payload is what the row's templates render. */
 const char *
 ewh_prove_detached(EwhTrial *trial, const EwhJws *jws)
@@ -85,6 +120,8 @@ ewh_prove_detached(EwhTrial *trial, const EwhJws *jws)
 	EwhBytes	urls[2] = {trial->view.request->url, ewh_bytes(ewh_setting(trial->view.request, "url"))};
 	const char *reason = ewh_trial_time(trial);
 
+	if (reason == NULL)
+		reason = check_signed_headers(trial);
 	for (int u = 0; reason == NULL && u < lengthof(urls); u++)
 	{
 		trial->view.url = urls[u];

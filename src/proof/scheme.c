@@ -305,6 +305,7 @@ compile_jws(EwhScheme *scheme, EwhRule row)
 
 	scheme->jws_algs = ewh_rule_texts(row, "jws_algs");
 	scheme->crit_known = ewh_rule_texts(row, "crit_known");
+	scheme->must_sign = ewh_rule_texts(row, "must_sign");
 	if (scheme->proof != EWH_PROVE_JWS && scheme->proof != EWH_PROVE_JWS_DETACHED)
 		return;
 	if (scheme->jws_algs.count == 0)

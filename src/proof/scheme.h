@@ -23,7 +23,8 @@
  *   msg        TEMPLATE or a list of alternatives (template.h)
  *   each, item every element of this JSON array (or its member) must prove itself
  *   expected   TEMPLATE (alg equal);   claims {name: TEMPLATE} (alg jws)
- *   crit_known [names] of critical JOSE members that are understood; signed_headers: the JOSE member that lists headers
+ *   crit_known [names] of critical JOSE members that are understood; signed_headers: the JOSE member that lists headers,
+ *              must_sign [names] of those that count only if it does
  *   cert_url PLACE, cert_url_must REGEX, cert_name SUFFIX (settings.expect_cn_suffix goes before it)
  *   body_charset  PLACE=REGEX of all of its value
  *   decrypt    {alg aes-gcm, ct, aad, nonce} | {alg jwe, ct, key_algs, content_algs, alphabet mixed,
@@ -120,6 +121,7 @@ typedef struct EwhScheme
 	EwhTexts	jws_algs;
 	EwhTexts	crit_known;
 	char	   *signed_headers;	/* the member of the JOSE header that lists them */
+	EwhTexts	must_sign;		/* headers that must be among them if they are there */
 	EwhClaim   *claims;
 	int			nclaims;
 
