@@ -14,7 +14,7 @@ SELECT n, pg_temp.at('{"format": "form"}', pointer, body)
 FROM (VALUES (1, '/a', 'a=1&b=2'), (2, '/b', 'a=1&b=x+y%20z%2Bw'), (3, '/é', '%C3%A9=ok'), (4, '/a', 'a'), (5, '/a', 'a='), (6, '/a', 'a=1=2'),
              (7, '/a', '&&a=1&'), (8, '/data.id', 'data.id=7'), (9, '/~1x', '/x=1'),
              (11, '/a', 'a=1&a=2'), (12, '/b', 'a=1&a=2&b=3'), (13, '/a', 'a=1&%61=2'),
-             (21, '/a', 'a=%4'), (22, '/a', 'a=%zz'), (23, '/a', 'a=%ff'), (24, '/a', 'a=%00'), (25, '/a', 'b=%00&a=1'), (26, '/a', '')) AS t (n, pointer, body)
+             (21, '/a', 'a=%4'), (22, '/a', 'a=%zz'), (23, '/a', 'a=%ff'), (24, '/a', 'a=%00'), (25, '/a', 'b=%00&a=1'), (26, '/a', ''), (27, '/a', 'a=%dc&b=%b0')) AS t (n, pointer, body)
 ORDER BY n;
 
 -- a GET notification: the query of the URL, where there is no body

@@ -10,7 +10,10 @@
 
 #include "tape.h"
 
-/* Decode a range of the text to the end of the arena; false where it is not well written. */
+/*
+ * Decode a range of the text to the end of the arena; false where it is not well written or not UTF-8. Each part is
+ * checked by itself: the halves of a character in two parts would pass together.
+ */
 static bool
 decode(EwhBytes text, char *arena, int32 *used, int32 *start, int32 *len)
 {
@@ -21,7 +24,7 @@ decode(EwhBytes text, char *arena, int32 *used, int32 *start, int32 *len)
 		return false;
 	*len = decoded;
 	*used += decoded;
-	return true;
+	return pg_encoding_verifymbstr(PG_UTF8, arena + *start, *len) == *len;
 }
 
 static bool
@@ -64,8 +67,6 @@ ewh_document_form(EwhBytes body, EwhDocument **doc)
 			return EWH_UNREADABLE;
 		at += pair.len + 1;
 	}
-	if (pg_encoding_verifymbstr(PG_UTF8, arena, used) != used)
-		return EWH_UNREADABLE;
 	*doc = d;
 	return EWH_READ_OK;
 }

@@ -126,13 +126,13 @@ from_unix(int64 seconds)
 	return (seconds - (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY) * USECS_PER_SEC;
 }
 
-/* Nine to eleven digits are seconds; from twelve on they are milliseconds (the year 2001 in one, 5138 in the other). */
+/* Nine to eleven digits are seconds, twelve and thirteen are milliseconds; more are no time of ours. */
 static bool
 unix_time(EwhBytes text, TimestampTz *at)
 {
 	int64		value = 0;
 
-	if (text.len < 9 || text.len > 15)
+	if (text.len < 9 || text.len > 13)
 		return false;
 	for (size_t i = 0; i < text.len; i++)
 	{
