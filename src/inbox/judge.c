@@ -179,7 +179,7 @@ ewh_judge(const EwhArrival *arrival, TimestampTz now, MemoryContext keep, EwhJud
 		return;
 	}
 	req.settings = source->settings;
-	ewh_verify(source->scheme, source->secrets, source->nsecrets, &req, now, &verdict);
+	ewh_source_verify(source, &req, now, &verdict);
 	if (!source->known)
 		reject(source, &req, &verdict, "unknown_source", keep, out);
 	else if (!source->active)

@@ -53,7 +53,7 @@ judge(EwhSource *source, const EwhRequest *request, TimestampTz at, EwhVerdict *
 {
 	EwhReply	reply;
 
-	ewh_verify(source->scheme, source->secrets, source->nsecrets, request, at, verdict);
+	ewh_source_verify(source, request, at, verdict);
 	if (!source->known)
 		verdict->reason = EWH_UNKNOWN_SOURCE;
 	else if (!source->active)

@@ -1,0 +1,15 @@
+/*
+ * configuration.h: reading a source from its tables; source.c keeps what is read.
+ */
+#ifndef EWH_CONFIGURATION_H
+#define EWH_CONFIGURATION_H
+
+#include "postgres.h"
+
+#include "inbox/source.h"
+
+/* Made in CurrentMemoryContext, in a context of its own. `table` is erp_webhook.source; NULL: no source has this name. */
+extern EwhSource *ewh_configuration_load(const char *name, Oid table);
+extern EwhSource *ewh_configuration_dummy(void);
+
+#endif							/* EWH_CONFIGURATION_H */
