@@ -3,7 +3,7 @@
 -- A provider's `fetch` says:
 --   base      {"live": origin, "sandbox": origin}: settings.environment chooses (live), settings.api overrides
 --   headers   list of "name: value"; {secret} is the source's api secret, {basic} base64 of user:secret, {token} an
---             access token. The user is the secret's key_id, else settings.client_id
+--             access token. The user is the secret's key_id, else settings.client_id; without one {basic} is secret:
 --   token     {"url", "headers", "body"}: how to get an access token with the secret (RFC 6749, client credentials)
 --   pull      {stream: {"url", "items", "next", "as", "wrap", "every", "overlap", "reach"}}   87_pull.sql
 --   objects   [{"rule", "kinds", "types", "ref", "url", "reading", "events"}, …]              88_confirm.sql
@@ -142,6 +142,29 @@ EXCEPTION WHEN data_exception THEN
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.json_answer(bytea) IS 'an answer as JSON, member for member as it was written; NULL if it is not JSON';
+
+-- Alternatives of pointers, /a|/b: the first that is there.
+CREATE FUNCTION erp_webhook.json_at(document json, pointers text) RETURNS json
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+RETURN (
+  SELECT document #> string_to_array(substr(p.pointer, 2), '/') FROM string_to_table(pointers, '|') WITH ORDINALITY AS p(pointer, n)
+  WHERE json_typeof(document #> string_to_array(substr(p.pointer, 2), '/')) <> 'null' ORDER BY p.n LIMIT 1);
+COMMENT ON FUNCTION erp_webhook.json_at(json, text) IS 'what a pointer, or the first of several that finds something, points to';
+
+-- A body around an item: {item} is the item, {item:/a|/b} a member of it, {text:/a} a member's text inside a string,
+-- {lower:/a} that in lower case.
+CREATE FUNCTION erp_webhook.wrap_item(wrap text, item json) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+RETURN CASE WHEN wrap IS NULL THEN item::text ELSE (
+  SELECT string_agg(CASE WHEN w.part = '{item}' THEN item::text
+                         WHEN w.part LIKE '{item:%}' THEN coalesce(erp_webhook.json_at(item, substring(w.part, '^\{item:(.*)\}$'))::text, 'null')
+                         WHEN w.part LIKE '{text:%}' THEN coalesce(btrim(to_json(erp_webhook.json_at(item, substring(w.part, '^\{text:(.*)\}$')) #>> '{}')::text, '"'), '')
+                         WHEN w.part LIKE '{lower:%}' THEN coalesce(btrim(to_json(lower(erp_webhook.json_at(item, substring(w.part, '^\{lower:(.*)\}$')) #>> '{}'))::text, '"'), '')
+                         ELSE w.part END, '' ORDER BY w.n)
+  FROM regexp_matches(wrap, '\{(?:item|(?:text|lower|item):[^{}]+)\}|[^{]+|\{', 'g') WITH ORDINALITY AS m(parts, n), LATERAL (SELECT m.parts[1] AS part, m.n) w) END;
+COMMENT ON FUNCTION erp_webhook.wrap_item(text, json) IS 'what a webhook about this item would hold';
 
 CREATE FUNCTION erp_webhook.pointer_path(pointer text) RETURNS text[]
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE

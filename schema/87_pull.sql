@@ -6,8 +6,11 @@
 --   next      {"cursor": pointer, "param": name}: add it to the first url; with "more": pointer, only while that is true
 --             {"url": pointer}: the next page's url, which must lie on the base
 --             {"rel": pointer}: likewise, of the element with rel = next in a list of links
---   as        webhook: an item is what a webhook's body would be, inside `wrap` if given ({item} stands for it)
---             an objects rule's name: an item is such an object, read as a confirmation reads it
+--   as        webhook: an item is what a webhook's body would be; `at` points to the body in it, `wrap` makes one around it
+--             an objects rule's name: an item is such an object, read as a confirmation reads it; what is known already of
+--             an object is not stored again
+--   newest    pointer to an item's time, for lists that come newest first and cannot be cut by time: a page whose last item
+--             is older than the run wants is the last
 --   every     how often (15 minutes); overlap: how far before the last run a run starts (1 hour)
 --   reach     how far back the provider lists; for people, in docs/providers.md
 
@@ -155,28 +158,48 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.keep_events(erp_webhook.event[], text, text, bytea, text, int) IS 'keep what was read at a provider and settle what is new of it; returns how many events that are';
 
--- One item as the body and mapping it is read by.
-CREATE FUNCTION erp_webhook.read_item(a erp_webhook.api_access, stream jsonb, item text)
+-- One item as events. Those of objects that an event has already said word for word are left out.
+CREATE FUNCTION erp_webhook.read_item(a erp_webhook.api_access, stream jsonb, item json)
 RETURNS SETOF erp_webhook.event
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   rule jsonb;
 BEGIN
   IF coalesce(stream ->> 'as', 'webhook') = 'webhook' THEN
-    RETURN QUERY SELECT e.*
-      FROM erp_webhook.read_body((SELECT p.reading FROM erp_webhook.provider p WHERE p.provider = a.provider),
-             erp_webhook.provider_events(a.provider), a.settings, '{}',
-             convert_to(coalesce(replace(stream ->> 'wrap', '{item}', item), item), 'UTF8'), 'POST', a.settings ->> 'url', 'full') r,
-           erp_webhook.event_of(a.company_id, a.source_id, 'pull', to_jsonb(r)) e;
-  ELSE
-    SELECT o INTO rule FROM jsonb_array_elements(a.rules -> 'objects') o WHERE o ->> 'rule' = stream ->> 'as';
-    RETURN QUERY SELECT * FROM erp_webhook.read_object(a, rule, NULL, item, 'pull');
+    RETURN QUERY SELECT e.* FROM erp_webhook.read_as_webhook(a, stream, item, 'pull') e;
+    RETURN;
   END IF;
+  SELECT o INTO rule FROM jsonb_array_elements(a.rules -> 'objects') o WHERE o ->> 'rule' = stream ->> 'as';
+  RETURN QUERY SELECT e.* FROM erp_webhook.read_object(a, rule, NULL, item, 'pull') e
+    WHERE NOT EXISTS (SELECT FROM erp_webhook.event k WHERE k.company_id = e.company_id AND k.source_id = e.source_id AND k.kind = e.kind
+                        AND k.object_ref = e.object_ref AND k.state = 'applied' AND k.amount IS NOT DISTINCT FROM e.amount AND k.currency IS NOT DISTINCT FROM e.currency);
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.read_item(erp_webhook.api_access, jsonb, text) IS 'the events an item of a page stands for';
+COMMENT ON FUNCTION erp_webhook.read_item(erp_webhook.api_access, jsonb, json) IS 'the events an item of a page stands for';
+
+CREATE FUNCTION erp_webhook.read_as_webhook(a erp_webhook.api_access, rule jsonb, answer json, origin text)
+RETURNS SETOF erp_webhook.event
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT e.*
+  FROM erp_webhook.provider p,
+       erp_webhook.read_body(p.reading, erp_webhook.provider_events(p.provider), a.settings, '{}',
+         convert_to(erp_webhook.wrap_item(rule ->> 'wrap', CASE WHEN rule ? 'at' THEN answer #> erp_webhook.pointer_path(rule ->> 'at') ELSE answer END), 'UTF8'),
+         'POST', a.settings ->> 'url', 'full') r,
+       erp_webhook.event_of(a.company_id, a.source_id, origin, to_jsonb(r)) e
+  WHERE p.provider = a.provider
+$$;
+COMMENT ON FUNCTION erp_webhook.read_as_webhook(erp_webhook.api_access, jsonb, json, text) IS 'what a provider''s API answers, read by the mapping of its webhooks';
+
+CREATE FUNCTION erp_webhook.reaches_back(stream jsonb, since timestamptz, page json) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+RETURN coalesce((page #> erp_webhook.pointer_path(stream ->> 'items') -> -1 #>> erp_webhook.pointer_path(stream ->> 'newest'))::timestamptz
+  < since - coalesce(stream ->> 'overlap', '1 hour')::interval, false);
+COMMENT ON FUNCTION erp_webhook.reaches_back(jsonb, timestamptz, json) IS 'does a page of a list that comes newest first go back far enough?';
 
 CREATE FUNCTION erp_webhook.record_page(call jsonb, answer bytea) RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -186,7 +209,7 @@ DECLARE
   a erp_webhook.api_access;
   cur erp_webhook.pull_cursor;
   page json := erp_webhook.json_answer(answer);
-  stream jsonb;
+  rule jsonb;
   url text;
   following text;
   why text;
@@ -199,16 +222,16 @@ BEGIN
     RETURN;
   END IF;
   SELECT * INTO a FROM erp_webhook.api_access x WHERE x.company_id = cur.company_id AND x.source_id = cur.source_id;
-  stream := a.rules #> ARRAY['pull', cur.stream];
-  IF (call ->> 'status')::int <> 200 OR page IS NULL OR json_typeof(page #> erp_webhook.pointer_path(stream ->> 'items')) IS DISTINCT FROM 'array' THEN
+  rule := a.rules #> ARRAY['pull', cur.stream];
+  IF (call ->> 'status')::int <> 200 OR page IS NULL OR json_typeof(page #> erp_webhook.pointer_path(rule ->> 'items')) IS DISTINCT FROM 'array' THEN
     PERFORM erp_webhook.pull_failed(cur, coalesce(call ->> 'error', CASE WHEN (call ->> 'status')::int <> 200 THEN 'answered ' || (call ->> 'status') ELSE 'not a page' END),
                                     call ->> 'retry_after');
     RETURN;
   END IF;
   url := erp_webhook.page_url(a.rules, a.settings, cur);
-  SELECT k.fresh, k.items INTO fresh, items FROM erp_webhook.keep_items(a, stream, url, page #> erp_webhook.pointer_path(stream ->> 'items')) k;
-  following := erp_webhook.next_page(a.rules, a.settings, cur.stream,
-                 erp_webhook.page_url(a.rules, a.settings, jsonb_populate_record(cur, '{"page": null}')), page);
+  SELECT k.fresh, k.items INTO fresh, items FROM erp_webhook.keep_items(a, rule, url, page #> erp_webhook.pointer_path(rule ->> 'items')) k;
+  following := CASE WHEN NOT erp_webhook.reaches_back(rule, cur.since, page) THEN erp_webhook.next_page(a.rules, a.settings, cur.stream,
+                 erp_webhook.page_url(a.rules, a.settings, jsonb_populate_record(cur, '{"page": null}')), page) END;
   -- A page seen before in this run is a loop; an empty one with a successor would be followed for ever.
   IF following IS NOT NULL AND (encode(sha256(answer), 'hex') = ANY (cur.seen) OR cur.pages >= 10000) THEN
     why := 'the list loops: its page ' || cur.pages || ' came before';
@@ -220,7 +243,7 @@ BEGIN
     page = following, pages = CASE WHEN following IS NULL THEN 0 ELSE c.pages + 1 END,
     seen = CASE WHEN following IS NULL THEN '{}' ELSE c.seen || encode(sha256(answer), 'hex') END,
     since = CASE WHEN following IS NULL THEN c.started_at ELSE c.since END,
-    next_at = CASE WHEN following IS NULL THEN now() + coalesce(stream ->> 'every', '15 minutes')::interval ELSE now() END,
+    next_at = CASE WHEN following IS NULL THEN now() + coalesce(rule ->> 'every', '15 minutes')::interval ELSE now() END,
     done_at = CASE WHEN following IS NULL THEN now() ELSE c.done_at END,
     leased_until = NULL, tries = 0, error = why, pulled = c.pulled + items, found = c.found + fresh
   WHERE c.company_id = cur.company_id AND c.source_id = cur.source_id AND c.stream = cur.stream;
@@ -249,7 +272,7 @@ DECLARE
 BEGIN
   SELECT count(*) INTO items FROM json_array_elements(list);
   SELECT array_agg(e ORDER BY e.occurred_at NULLS LAST, i.n) INTO said
-  FROM json_array_elements(list) WITH ORDINALITY AS i(item, n), erp_webhook.read_item(a, stream, i.item::text) e;
+  FROM json_array_elements(list) WITH ORDINALITY AS i(item, n), erp_webhook.read_item(a, stream, i.item) e;
   fresh := erp_webhook.keep_events(said, 'GET', url, convert_to(list::text, 'UTF8'));
 END
 $$;

@@ -7,6 +7,8 @@
 --   reading, events       a mapping, in the language of docs/adding-a-provider.md, over {"event": …, "object": …}: the waiting
 --                         event as we read it, and the answer; an item of a pulled list has no "event". The rows say what is
 --                         true of the object, whatever the event claimed
+--   at, wrap              instead of those: the answer, or what `at` points to in it, is the body of a webhook or becomes one
+--                         inside `wrap`, and is read by the mapping of the provider's webhooks
 --
 -- What the object says is stored as events of its own, origin fetch, named by what they say, so that asking again adds nothing.
 -- The waiting event
@@ -77,17 +79,29 @@ $$;
 COMMENT ON FUNCTION erp_webhook.fetch_call(jsonb, jsonb, text, text, text, text) IS 'the request of a fetch';
 
 -- The facts an object states, on behalf of a waiting event or of none.
-CREATE FUNCTION erp_webhook.read_object(a erp_webhook.api_access, rule jsonb, waiting jsonb, object text, origin text)
+CREATE FUNCTION erp_webhook.read_object(a erp_webhook.api_access, rule jsonb, waiting jsonb, object json, origin text)
 RETURNS SETOF erp_webhook.event
-LANGUAGE sql VOLATILE
+LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT e.* FROM erp_webhook.read_body(coalesce(rule -> 'reading', '{}'), coalesce(rule -> 'events', '[]'), a.settings, '{}',
-      convert_to('{"event":' || coalesce(waiting::text, 'null') || ',"object":' || object || '}', 'UTF8'), 'GET', NULL, 'full') r,
-    erp_webhook.event_of(a.company_id, a.source_id, origin, to_jsonb(r) || jsonb_build_object(
-      'external_id', 'fetch:' || r.kind || ':' || coalesce(r.object_ref, '') || ':' || left(encode(r.digest, 'hex'), 24))) e
+DECLARE
+  e erp_webhook.event;
+BEGIN
+  FOR e IN
+    SELECT x.* FROM erp_webhook.read_as_webhook(a, rule, object, origin) x WHERE NOT rule ? 'events'
+    UNION ALL
+    SELECT x.* FROM erp_webhook.read_body(coalesce(rule -> 'reading', '{}'), rule -> 'events', a.settings, '{}',
+        convert_to('{"event":' || coalesce(waiting::text, 'null') || ',"object":' || object::text || '}', 'UTF8'), 'GET', NULL, 'full') r,
+      erp_webhook.event_of(a.company_id, a.source_id, origin, to_jsonb(r)) x
+    WHERE rule ? 'events'
+  LOOP
+    CONTINUE WHEN e.state = 'waiting' OR e.kind = 'other' AND e.state <> 'quarantined';
+    e.external_id := 'fetch:' || e.kind || ':' || coalesce(e.object_ref, '') || ':' || left(encode(e.digest, 'hex'), 24);
+    RETURN NEXT e;
+  END LOOP;
+END
 $$;
-COMMENT ON FUNCTION erp_webhook.read_object(erp_webhook.api_access, jsonb, jsonb, text, text) IS 'an object of a provider''s as canonical events, named by what they say';
+COMMENT ON FUNCTION erp_webhook.read_object(erp_webhook.api_access, jsonb, jsonb, json, text) IS 'an object of a provider''s as canonical events, named by what they say';
 
 -- Does what the object says bear out what the event claims? NULL: yes.
 CREATE FUNCTION erp_webhook.contradicts(claim erp_webhook.event, facts erp_webhook.event[], OUT reason text, OUT final boolean)
@@ -98,7 +112,8 @@ DECLARE
   fact erp_webhook.event;
 BEGIN
   final := false;
-  IF claim.kind = 'other' THEN
+  -- What moves nothing is not held against the object.
+  IF claim.kind IN ('other', 'payment.pending', 'payment.linked', 'payout.scheduled', 'dispute.opened', 'dispute.closed') THEN
     RETURN;
   END IF;
   SELECT f.* INTO fact FROM unnest(facts) f
@@ -148,11 +163,11 @@ DECLARE
   claim erp_webhook.event;
   facts erp_webhook.event[];
   object json := erp_webhook.json_answer(answer);
-  status int := (call ->> 'status')::int;
+  code int := (call ->> 'status')::int;
   failed text;
   verdict record;
 BEGIN
-  UPDATE erp_webhook.fetch x SET state = 'done', status = nullif(record_object.status, 0), error = call ->> 'error', done_at = now(), leased_until = NULL
+  UPDATE erp_webhook.fetch x SET state = 'done', status = nullif(code, 0), error = call ->> 'error', done_at = now(), leased_until = NULL
     WHERE x.company_id = (call ->> 'company_id')::int AND x.source_id = (call ->> 'source_id')::int AND x.fetch_id = (call ->> 'ref')::bigint
       AND x.state = 'fetching' AND x.lease = (call ->> 'lease')::int
     RETURNING * INTO f;
@@ -160,8 +175,8 @@ BEGIN
     RETURN;
   END IF;
   SELECT * INTO a FROM erp_webhook.api_access x WHERE x.company_id = f.company_id AND x.source_id = f.source_id;
-  failed := CASE WHEN status = 0 THEN coalesce(call ->> 'error', 'no answer') WHEN status = 404 THEN 'the provider does not know it'
-                 WHEN status <> 200 THEN 'answered ' || status WHEN object IS NULL THEN 'the answer is not JSON' END;
+  failed := CASE WHEN code = 0 THEN coalesce(call ->> 'error', 'no answer') WHEN code = 404 THEN 'the provider does not know it'
+                 WHEN code <> 200 THEN 'answered ' || code WHEN object IS NULL THEN 'the answer is not JSON' END;
   FOR claim IN
     SELECT e.* FROM erp_webhook.waiting_event w JOIN erp_webhook.event e ON e.company_id = w.company_id AND e.event_id = w.event_id
     WHERE w.company_id = f.company_id AND w.source_id = f.source_id AND w.rule = f.rule AND w.ref = f.ref AND greatest(w.received_at, w.retry_at) <= f.claimed_at
@@ -169,14 +184,14 @@ BEGIN
   LOOP
     IF failed IS NOT NULL THEN
       -- What the provider still does not know after every attempt was never there.
-      PERFORM erp_webhook.decide_waiting(claim, failed, status = 404 AND claim.attempts + 1 >= erp_webhook.confirm_attempts() AND claim.kind <> 'other', call ->> 'retry_after');
+      PERFORM erp_webhook.decide_waiting(claim, failed, code = 404 AND claim.attempts + 1 >= erp_webhook.confirm_attempts() AND claim.kind <> 'other', call ->> 'retry_after');
       CONTINUE;
     END IF;
     SELECT array_agg(e) INTO facts FROM erp_webhook.read_object(a,
-      (SELECT o FROM jsonb_array_elements(a.rules -> 'objects') o WHERE o ->> 'rule' = f.rule), to_jsonb(claim), object::text, 'fetch') e;
+      (SELECT o FROM jsonb_array_elements(a.rules -> 'objects') o WHERE o ->> 'rule' = f.rule), to_jsonb(claim), object, 'fetch') e;
     SELECT * INTO verdict FROM erp_webhook.contradicts(claim, facts);
     IF verdict.reason IS NULL THEN
-      PERFORM erp_webhook.keep_events(facts, 'GET', erp_webhook.provider_url(a.rules, a.settings, f.ref, NULL), answer);
+      PERFORM erp_webhook.keep_events(facts, 'GET', f.rule || '/' || f.ref, answer);
     END IF;
     PERFORM erp_webhook.decide_waiting(claim, verdict.reason, verdict.final OR claim.attempts + 1 >= erp_webhook.confirm_attempts(), NULL);
   END LOOP;

@@ -31,7 +31,8 @@ BEGIN
   name := CASE WHEN place = 'jose'
     THEN convert_from(decode(rpad(translate(split_part(value, '.', 1), '-_', '+/'), (length(split_part(value, '.', 1)) + 3) / 4 * 4, '='), 'base64'), 'UTF8')::json ->> 'kid'
     ELSE value END;
-  IF length(name) > 400 OR name ~ '[[:cntrl:]]' OR rules #>> '{keys,url}' = '{ref}' AND (name ~ ('^(?:' || (rules #>> '{keys,pinned}') || ')$')) IS NOT TRUE THEN
+  -- The name goes into a URL, or into a body we send.
+  IF length(name) > 400 OR name !~ '^[A-Za-z0-9._~:/?&=%+-]+$' OR rules #>> '{keys,url}' = '{ref}' AND (name ~ ('^(?:' || (rules #>> '{keys,pinned}') || ')$')) IS NOT TRUE THEN
     RETURN NULL;
   END IF;
   RETURN name;
@@ -115,7 +116,7 @@ AS $$
 DECLARE
   f erp_webhook.fetch;
   rules jsonb;
-  found int := 0;
+  taken int := 0;
   why text;
 BEGIN
   UPDATE erp_webhook.fetch x SET state = 'done', status = nullif((call ->> 'status')::int, 0), error = call ->> 'error', done_at = now(), leased_until = NULL
@@ -127,22 +128,22 @@ BEGIN
   END IF;
   SELECT a.rules INTO rules FROM erp_webhook.api_access a WHERE a.company_id = f.company_id AND a.source_id = f.source_id;
   IF f.status = 200 THEN
-    WITH kept AS (
+    WITH stored AS (
       INSERT INTO erp_webhook.fetched_key AS k (company_id, source_id, key_id, key, valid)
-      SELECT f.company_id, f.source_id, n.key_id, n.key,
-             tstzrange(NULL, least(n.until, now() + coalesce(rules #>> '{keys,lives}', '24 hours')::interval))
-      FROM erp_webhook.keys_of(rules -> 'keys', f.ref, answer) n
-    ON CONFLICT (company_id, source_id, key_id) DO UPDATE SET key = excluded.key, valid = excluded.valid, fetched_at = now()
+        SELECT f.company_id, f.source_id, n.key_id, n.key,
+               tstzrange(NULL, least(n.until, now() + coalesce(rules #>> '{keys,lives}', '24 hours')::interval))
+        FROM erp_webhook.keys_of(rules -> 'keys', f.ref, answer) n
+      ON CONFLICT (company_id, source_id, key_id) DO UPDATE SET key = excluded.key, valid = excluded.valid, fetched_at = now()
       RETURNING 1
-    ) SELECT count(*) INTO found FROM kept;
+    ) SELECT count(*) INTO taken FROM stored;
     DELETE FROM erp_webhook.fetched_key k WHERE k.company_id = f.company_id AND k.source_id = f.source_id AND k.key_id NOT IN (
       SELECT y.key_id FROM erp_webhook.fetched_key y WHERE y.company_id = f.company_id AND y.source_id = f.source_id
       ORDER BY y.fetched_at DESC, y.key_id LIMIT erp_webhook.max_fetched_keys());
   END IF;
-  why := CASE WHEN found > 0 THEN 'unknown_key' ELSE coalesce(f.error, 'answered ' || f.status || ', no key in it') END;
+  why := CASE WHEN taken > 0 THEN 'unknown_key' ELSE coalesce(f.error, 'answered ' || f.status || ', no key in it') END;
   UPDATE erp_webhook.unverified u SET attempts = u.attempts + 1, reason = why, retry_at = now() + erp_webhook.call_wait(u.attempts + 1, call ->> 'retry_after')
     WHERE u.company_id = f.company_id AND u.source_id = f.source_id AND u.state = 'waiting' AND u.key_id = f.ref;
-  IF found > 0 THEN
+  IF taken > 0 THEN
     PERFORM erp_webhook.decide_unverified(f.company_id, f.source_id);
   END IF;
 END

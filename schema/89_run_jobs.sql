@@ -57,8 +57,13 @@ BEGIN
   PERFORM erp_webhook.plan_keys();
   PERFORM erp_webhook.plan_pulls();
   IF upkeep THEN
-    PERFORM erp_webhook.maintain();
     PERFORM erp_webhook.maintain_out();
+    -- Partitions can wait an hour; what is due cannot.
+    BEGIN
+      PERFORM erp_webhook.maintain();
+    EXCEPTION WHEN OTHERS THEN
+      RAISE WARNING 'maintain() failed: %', SQLERRM;
+    END;
   END IF;
 END
 $$;

@@ -1,7 +1,8 @@
 /*
  * credential.c: API keys and access tokens put where a provider wants them.
  *
- * A template of the provider's row holds {secret} (the API key as stored), {basic} (base64 of user:key, RFC 7617) or
+ * A template of the provider's row holds {secret} (the API key as stored), {basic} (base64 of user:key, RFC 7617;
+ * of key: where no user is known) or
  * {token} (an access token got with the key, RFC 6749 section 4.4). Tokens live only in this process's memory.
  */
 #include "postgres.h"
@@ -31,16 +32,18 @@ typedef struct Token
 
 static HTAB *tokens = NULL;
 
+/* user:secret, or secret: where the key is the user name itself. */
 static void
 append_basic(StringInfo out, const char *user, EwhBytes secret)
 {
-	size_t		user_len = strlen(user);
-	size_t		len = user_len + 1 + secret.len;
+	EwhBytes	name = user != NULL ? ewh_bytes(user) : secret;
+	EwhBytes	password = user != NULL ? secret : ewh_bytes("");
+	size_t		len = name.len + 1 + password.len;
 	char	   *plain = palloc(len + 1);
 
-	memcpy(plain, user, user_len);
-	plain[user_len] = ':';
-	memcpy(plain + user_len + 1, secret.data, secret.len);
+	memcpy(plain, name.data, name.len);
+	plain[name.len] = ':';
+	memcpy(plain + name.len + 1, password.data, password.len);
 	enlargeStringInfo(out, EWH_BASE64_ENCODED_MAX(len) + 1);
 	out->len += ewh_base64_encode((EwhBytes) {plain, len}, EWH_BASE64, out->data + out->len);
 	out->data[out->len] = '\0';
@@ -65,7 +68,7 @@ ewh_credential_fill(const char *template, const char *user, EwhBytes secret, con
 		}
 		else if (strncmp(c, "{basic}", 7) == 0)
 		{
-			append_basic(&out, user != NULL ? user : "", secret);
+			append_basic(&out, user, secret);
 			c += 7;
 		}
 		else if (strncmp(c, "{token}", 7) == 0)

@@ -88,7 +88,7 @@ class Peer(http.server.BaseHTTPRequestHandler):
                 return self.answer(200, {"received": received, "calls": calls}.get(key) if key in ("received", "calls") else control.get(key))
         with lock:
             calls.append({"method": "GET", "path": self.path, "authorization": self.headers.get("authorization")})
-        if url.path.endswith("/v1/events"):
+        if url.path in ("/stripe/v1/events", "/loop/v1/events"):
             self.events(dict(urllib.parse.parse_qsl(url.query)), loops=url.path.startswith("/loop"))
         elif url.path.startswith("/evil/"):
             self.evil(url.path[6:])
