@@ -56,24 +56,12 @@ CREATE FUNCTION erp_webhook.split_references(company int, refs text[]) RETURNS t
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-  ref text;
-  whole boolean;
-  result text[] := '{}';
 BEGIN
-  FOREACH ref IN ARRAY coalesce(refs, '{}') LOOP
-    whole := ref !~ '[,;|[:space:]]';
-    IF NOT whole THEN
-      whole := EXISTS (SELECT FROM erp_webhook.invoice i WHERE i.company_id = company AND i.number = ref);
-    END IF;
-    IF whole THEN
-      result := result || ref;
-    ELSE
-      result := result || ARRAY(SELECT w FROM regexp_split_to_table(ref, '[,;|[:space:]]+') WITH ORDINALITY AS t (w, o)
-                                WHERE w <> '' ORDER BY o);
-    END IF;
-  END LOOP;
-  RETURN nullif(result, '{}');
+  RETURN (
+    SELECT array_agg(w.word ORDER BY r.n, w.n)
+    FROM unnest(refs) WITH ORDINALITY AS r (ref, n)
+    CROSS JOIN LATERAL unnest(CASE WHEN EXISTS (SELECT FROM erp_webhook.invoice i WHERE i.company_id = company AND i.number = r.ref)
+                                   THEN ARRAY[r.ref] ELSE erp_webhook.words(r.ref) END) WITH ORDINALITY AS w (word, n));
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.split_references(int, text[]) IS 'references as settlement reads them';
@@ -100,8 +88,8 @@ BEGIN
     SELECT r.external_id, r.type, r.kind, r.object_ref, r.payment_ref, r.amount, r.currency, r.fee, r.occurred_at,
            erp_webhook.split_references(s.company_id, r.correlation), r.account_ref, r.subscription_ref, r.value_date,
            r.state, r.reason
-    FROM erp_webhook.read_body(erp_webhook.provider_reading(s.provider), erp_webhook.provider_events(s.provider), s.settings, preview.headers,
-                               preview.body, preview.method, preview.url, s.trust) r
+    FROM erp_webhook.read_body(erp_webhook.provider_reading(s.provider), erp_webhook.provider_events(s.provider), s.settings,
+                               preview.headers, preview.body, preview.method, preview.url, s.trust) r
     ORDER BY r.ordinal;
 END
 $$;

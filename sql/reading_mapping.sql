@@ -65,3 +65,10 @@ FROM (VALUES (1, '1760000400'), (2, '1760000400123'), (3, '"1760000400"'), (4, '
              (21, '"2025-02-29T00:00:00Z"'), (22, '"2025-13-01"'), (23, '"yesterday"'), (24, '"2025-10-09T25:00:00Z"'), (25, '12'), (26, '-1'), (27, '"2025-10-09T09:00:00Zx"'), (28, '1e9'), (29, 'true')) AS t (n, given),
      erp_webhook.read_body('{"zone": "+08:00", "fields": {"occurred_at": "/at", "value_date": "/at"}}', '[]', '{}', '{}', convert_to(format('{"at":%s}', given), 'UTF8')) r
 ORDER BY n;
+
+-- the digest tells contents apart, not deliveries: another id or white space is the same, another field is not
+SELECT n, digest = first_value(digest) OVER (ORDER BY n) AS same
+FROM (VALUES (1, '{"id":"1","ref":"a","to":["x","y"],"at":1760000400}'), (2, ' {"id":"2", "ref":"a", "to":["x","y"], "at":1760000400, "more":1}'), (3, '{"id":"1","ref":"b","to":["x","y"],"at":1760000400}'),
+             (4, '{"id":"1","ref":"a","to":["xy"],"at":1760000400}'), (5, '{"id":"1","ref":"a","to":["x","y"],"at":1760000401}'), (6, '{"id":"1","ref":"a","to":["x","y"]}')) AS t (n, body),
+     erp_webhook.read_body('{"fields": {"external_id": "/id", "object_ref": "/ref", "correlation": "/to", "occurred_at": "/at"}}', '[]', '{}', '{}', convert_to(body, 'UTF8'))
+ORDER BY n;

@@ -8,6 +8,11 @@
 
 #include "postgres.h"
 
+/* 16 moved VARSIZE and its kin out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 #include "common/jsonapi.h"
 #include "mb/pg_wchar.h"
 #include "utils/datetime.h"

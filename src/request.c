@@ -8,6 +8,7 @@
 
 #include "utils/builtins.h"
 
+#include "compat.h"
 #include "request.h"
 
 /* The name in lower case; only ASCII has case in header names (RFC 9110 section 5.6.2). Copied only if it must change. */

@@ -8,6 +8,8 @@
 
 #include "utils/jsonb.h"
 
+#include "compat.h"
+
 #define ewh_config_error(...) \
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg(__VA_ARGS__)))
 

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "decimal.h"
 #include "fact.h"
 #include "moment.h"

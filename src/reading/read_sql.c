@@ -10,6 +10,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+#include "compat.h"
 #include "normalise.h"
 
 #define RESULT_COLUMNS 25
