@@ -11,7 +11,8 @@ BEGIN
   found_ := ARRAY(SELECT i FROM erp_webhook.bank_item i WHERE i.company_id = company_id AND i.item = 'line' AND i.object_ref = line);
   IF cardinality(found_) = 0 THEN
     found_ := ARRAY(SELECT i FROM erp_webhook.bank_item i
-      WHERE i.company_id = company_id AND i.item = 'line' AND i.state = 'booked' AND (i.bank_ref = line OR i.end_to_end_id = line));
+      WHERE i.company_id = company_id AND i.item = 'line' AND i.state = 'booked'
+        AND (i.bank_ref = line OR i.end_to_end_id = line OR i.source_id = 0 AND split_part(i.object_ref, '/', 2) = line));
   END IF;
   IF cardinality(found_) = 1 THEN RETURN found_[1]; END IF;
   RAISE EXCEPTION '% bank lines are called "%"', CASE cardinality(found_) WHEN 0 THEN 'no' ELSE cardinality(found_)::text END, line

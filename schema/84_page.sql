@@ -1,0 +1,124 @@
+-- The page, ground: text into HTML, rows into a table with its CSV, the style. No script, no outside resource.
+--
+-- A table is headings, a kind for each column (text, ref, long, money, number, date, state) and rows as jsonb arrays (numbers in jsonb are
+-- exact decimals). Everything from the database passes html() on its way into the page, and csv_cell() into a file.
+
+CREATE FUNCTION erp_webhook.html(written text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN replace(replace(replace(replace(replace(coalesce(written, ''), '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;');
+COMMENT ON FUNCTION erp_webhook.html(text) IS 'text as HTML text or attribute value';
+
+CREATE FUNCTION erp_webhook.money_text(amount numeric) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN replace(to_char(amount, 'FM999,999,999,999,999,990.' || repeat('0', CASE WHEN scale(trim_scale(amount)) > 2 THEN scale(trim_scale(amount)) ELSE 2 END)), '-', '−');
+COMMENT ON FUNCTION erp_webhook.money_text(numeric) IS 'an amount to look at: grouped, at least two decimals, a real minus';
+
+-- A spreadsheet takes a text that begins like a formula for one.
+CREATE FUNCTION erp_webhook.csv_cell(written text, kind text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN written IS NULL THEN '' WHEN kind IN ('money', 'number') THEN written
+            ELSE '"' || replace(CASE WHEN written ~ '^[=+@\t\r-]' THEN '''' || written ELSE written END, '"', '""') || '"' END;
+COMMENT ON FUNCTION erp_webhook.csv_cell(text, text) IS 'one value of a CSV file; what a spreadsheet would run begins with an apostrophe';
+
+CREATE FUNCTION erp_webhook.page_csv(headings text[], kinds text[], rows jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT (SELECT string_agg(erp_webhook.csv_cell(h, 'text'), ',' ORDER BY n) FROM unnest(headings) WITH ORDINALITY t (h, n)) || E'\r\n'
+    || coalesce(string_agg(l.line, E'\r\n' ORDER BY r.n) || E'\r\n', '')
+  FROM jsonb_array_elements(rows) WITH ORDINALITY r (cells, n)
+  CROSS JOIN LATERAL (SELECT string_agg(erp_webhook.csv_cell(c.v, kinds[c.n]), ',' ORDER BY c.n) FROM jsonb_array_elements_text(r.cells) WITH ORDINALITY c (v, n)) l (line)
+$$;
+COMMENT ON FUNCTION erp_webhook.page_csv(text[], text[], jsonb) IS 'a table of the page as CSV (RFC 4180)';
+
+CREATE FUNCTION erp_webhook.state_class(state text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN state = 'matched' THEN 'good' WHEN state IN ('expected', 'in_transit') THEN 'wait' ELSE 'bad' END;
+COMMENT ON FUNCTION erp_webhook.state_class(text) IS 'how a state looks on the page';
+
+CREATE FUNCTION erp_webhook.page_cell(value text, kind text, heading text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN format('<td class="%s" data-label="%s">%s</td>', CASE WHEN kind = 'money' AND value LIKE '-%' THEN 'money negative' WHEN kind = 'money' AND value ~ '^0(\.0*)?$' THEN 'money none' WHEN kind = 'state' THEN 'ref' ELSE kind END, erp_webhook.html(heading),
+  CASE WHEN value IS NULL OR value = '' THEN '<span class="none" aria-label="none">–</span>'
+       WHEN kind = 'money' THEN erp_webhook.money_text(value::numeric)
+       WHEN kind = 'state' THEN format('<span class="state %s">%s</span>', erp_webhook.state_class(value), replace(erp_webhook.html(value), '_', ' '))
+       ELSE erp_webhook.html(value) END);
+COMMENT ON FUNCTION erp_webhook.page_cell(text, text, text) IS 'one cell of a table on the page';
+
+-- All rows are in the CSV; the page shows as many as a person reads. On a phone, rows become cards; what is mostly figures stays a
+-- table to be moved sideways.
+CREATE FUNCTION erp_webhook.page_table(name text, caption text, headings text[], kinds text[], rows jsonb, nothing text, shown int DEFAULT 200) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE WHEN coalesce(jsonb_array_length(rows), 0) = 0 THEN format('<p class="nothing">%s</p>', erp_webhook.html(nothing)) ELSE
+    format('<div class="table%s" role="region" aria-label="%s" tabindex="0"><table><caption>%s <a class="csv" download="%s.csv" href="data:text/csv;charset=utf-8;base64,%s">CSV</a></caption><thead><tr>%s</tr></thead><tbody>%s</tbody></table></div>%s',
+      CASE WHEN 'long' = ANY (kinds) OR cardinality(kinds) < 8 THEN ' cards' ELSE '' END, erp_webhook.html(caption), erp_webhook.html(caption), name, translate(encode(convert_to(erp_webhook.page_csv(headings, kinds, rows), 'UTF8'), 'base64'), E'\n', ''),
+      (SELECT string_agg(format('<th scope="col" class="%s">%s</th>', CASE kinds[n] WHEN 'state' THEN 'ref' ELSE kinds[n] END, erp_webhook.html(h)), '' ORDER BY n) FROM unnest(headings) WITH ORDINALITY t (h, n)),
+      (SELECT string_agg('<tr>' || l.line || '</tr>', E'\n' ORDER BY r.n)
+       FROM jsonb_array_elements(rows) WITH ORDINALITY r (cells, n)
+       CROSS JOIN LATERAL (SELECT string_agg(erp_webhook.page_cell(c.v, kinds[c.n], headings[c.n]), '' ORDER BY c.n) FROM jsonb_array_elements_text(r.cells) WITH ORDINALITY c (v, n)) l (line)
+       WHERE r.n <= shown),
+      CASE WHEN jsonb_array_length(rows) > shown THEN format('<p class="more">%s of %s rows; all of them are in the CSV.</p>', shown, jsonb_array_length(rows)) ELSE '' END) END
+$$;
+COMMENT ON FUNCTION erp_webhook.page_table(text, text, text[], text[], jsonb, text, int) IS 'a table of the page, with a link to all of it as CSV';
+
+CREATE FUNCTION erp_webhook.page_style() RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN $css$
+:root{color-scheme:light dark;--paper:#fbfaf7;--card:#fff;--ink:#1d2226;--soft:#5a646c;--line:#d9d6ce;--head:#f1eee6;--accent:#155e75;--band:#cfe3e8;--good:#1c6b3a;--goodbg:#e2f2e6;--wait:#6b4d00;--waitbg:#fbf0cf;--bad:#a11c1c;--badbg:#fde7e4}
+@media (prefers-color-scheme:dark){:root{--paper:#14181b;--card:#1b2024;--ink:#e6e8ea;--soft:#a3adb5;--line:#343c42;--head:#232a2f;--accent:#6fc3d8;--band:#23444d;--good:#7fd39a;--goodbg:#173222;--wait:#f0cc66;--waitbg:#352b10;--bad:#ff9d94;--badbg:#421b18}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
+a{color:var(--accent)}
+a:focus-visible,.table:focus-visible,summary:focus-visible{outline:3px solid var(--accent);outline-offset:2px}
+.skip{position:absolute;left:-999px}.skip:focus{left:1rem;top:1rem;background:var(--card);padding:.5rem 1rem}
+header,main,footer{max-width:1440px;margin:0 auto;padding:0 1.25rem}
+header{padding-top:1.75rem}
+h1{font-size:1.7rem;line-height:1.2;margin:0}
+h2{font-size:1.2rem;margin:0 0 .75rem}
+h3{font-size:1rem;margin:1.25rem 0 .5rem}
+.sub{color:var(--soft);margin:.25rem 0 1rem}
+nav ul{list-style:none;display:flex;flex-wrap:wrap;gap:.25rem 1.1rem;padding:0;margin:0 0 1.25rem}
+section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:1.1rem 1.25rem;margin:0 0 1.25rem}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(165px,1fr));gap:.75rem;margin:0 0 1rem;padding:0}
+.tile{background:var(--head);border-radius:8px;padding:.6rem .85rem}
+.tile dt{color:var(--soft);font-size:.85rem}
+.tile dd{margin:0;font-size:1.25rem;font-weight:600;font-variant-numeric:tabular-nums}
+.tile.bad{background:var(--badbg)}.tile.bad dd{color:var(--bad)}.tile.good{background:var(--goodbg)}.tile.good dd{color:var(--good)}
+.table{overflow-x:auto;border-radius:6px;margin:0 0 .75rem}
+table{border-collapse:collapse;width:100%;font-size:.85rem}
+caption{text-align:left;font-weight:600;padding:.35rem 0}
+.csv{font-weight:400;font-size:.8rem;border:1px solid var(--line);border-radius:4px;padding:.05rem .4rem;margin-left:.4rem;text-decoration:none}
+th,td{padding:.38rem .45rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
+th{background:var(--head);font-weight:600;position:sticky;top:0}
+.money,.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.date{white-space:nowrap}.ref{overflow-wrap:anywhere;min-width:6.2em}.long{min-width:10.5em}
+.negative{color:var(--bad)}
+.none{color:var(--soft)}
+.state{display:inline-block;border-radius:999px;padding:0 .6em;white-space:nowrap;font-weight:600}
+.state::before{margin-right:.35em}
+.state.good{color:var(--good);background:var(--goodbg)}.state.good::before{content:"\2713"/""}
+.state.wait{color:var(--wait);background:var(--waitbg)}.state.wait::before{content:"\25F7"/""}
+.state.bad{color:var(--bad);background:var(--badbg)}.state.bad::before{content:"!"/""}
+.nothing,.more{color:var(--soft)}
+.proof{border-left:4px solid var(--good);background:var(--goodbg);padding:.5rem .85rem;border-radius:0 6px 6px 0}.proof.broken{border-color:var(--bad);background:var(--badbg)}
+svg{width:100%;height:auto;display:block}
+svg text{fill:var(--soft);font-size:13px;font-variant-numeric:tabular-nums}
+.grid{stroke:var(--line);stroke-width:1}.zero{stroke:var(--soft);stroke-width:1.5}
+.band{fill:var(--band)}.past{fill:none;stroke:var(--accent);stroke-width:2.5}.future{fill:none;stroke:var(--accent);stroke-width:2.5;stroke-dasharray:7 4}
+.dot{fill:var(--accent)}.today{stroke:var(--soft);stroke-dasharray:3 3}
+.legend{color:var(--soft);font-size:.85rem;margin:.25rem 0 .75rem}
+details summary{cursor:pointer;font-weight:600;padding:.3rem 0}
+.sign{display:grid;grid-template-columns:repeat(auto-fit,minmax(240px,1fr));gap:1.5rem;margin:1rem 0 0}
+.sign div{border-top:1px solid var(--ink);padding-top:.35rem;margin-top:2.2rem}
+.sign span{color:var(--soft);font-size:.85rem;display:block}
+footer{color:var(--soft);font-size:.85rem;padding-bottom:2rem}
+@media (max-width:640px){body{font-size:16px}header,main,footer{padding-left:.75rem;padding-right:.75rem}section{padding:.9rem .8rem}
+.cards thead{position:absolute;left:-9999px}.cards table,.cards tbody,.cards tr,.cards td,.cards caption{display:block;width:100%}.cards tr{border:1px solid var(--line);border-radius:8px;margin:0 0 .6rem;padding:.25rem 0}
+.cards td{display:flex;justify-content:space-between;gap:1rem;border:0;padding:.2rem .7rem;text-align:right;white-space:normal}.cards td::before{content:attr(data-label);color:var(--soft);text-align:left;flex:0 0 38%}.cards td:has(.none){display:none}svg text{font-size:22px}.thin{display:none}}
+@page{size:A4 landscape;margin:12mm}
+@media print{:root{--paper:#fff;--card:#fff;--ink:#000;--soft:#333;--line:#999;--head:#eee;--accent:#124;--band:#ddd;--good:#000;--goodbg:#fff;--wait:#000;--waitbg:#fff;--bad:#000;--badbg:#fff}
+body{font-size:9.5pt}header,main,footer{max-width:none;padding:0}nav,.skip,.csv{display:none}section{border:0;border-top:1px solid #999;border-radius:0;padding:.6rem 0;break-inside:auto}h2,h3,caption{break-after:avoid}tr,svg,.tiles{break-inside:avoid}thead{display:table-header-group}th{position:static}.table{overflow:visible}.ref,.long{min-width:0}td,th{padding:.2rem .3rem}.state{border:1px solid #666}}
+$css$;
+COMMENT ON FUNCTION erp_webhook.page_style() IS 'the style sheet of the page: light, dark, phone, paper';
