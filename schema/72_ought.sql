@@ -189,7 +189,8 @@ BEGIN ATOMIC
   FROM difference f
   LEFT JOIN LATERAL (
     SELECT max(d.event_id) AS event_id, max(d.day) AS day FROM due d
-    WHERE (d.source_id, d.object, d.object_ref) = (f.source_id, f.object, f.object_ref)) c ON f.day IS NULL
+    -- Asked inside, not beside the join: else every line is compared with every other.
+    WHERE f.day IS NULL AND (d.source_id, d.object, d.object_ref) = (f.source_id, f.object, f.object_ref)) c ON true
   WHERE f.amount <> 0;
 END;
 COMMENT ON FUNCTION erp_webhook.differences(int, erp_webhook.object_key[], erp_webhook.booking[]) IS 'ought − booked';
