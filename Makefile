@@ -27,7 +27,7 @@ PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-s
 SHLIB_LINK = -lcrypto -lssl -lcurl -lxml2
 
 PG_CONFIG ?= pg_config
-GOALS_WITHOUT_SERVER = demo test dependencies interop order order10k hammer abuse crash bench
+GOALS_WITHOUT_SERVER = demo test fuzz dependencies interop order order10k hammer abuse crash bench
 ifneq ($(filter-out $(GOALS_WITHOUT_SERVER),$(or $(MAKECMDGOALS),all)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
@@ -59,6 +59,10 @@ test:
 	@test/run
 
 # More of what `make test` samples: HISTORIES=n; the main job with EVENTS (10000) from 32 connections; LASTS (600) seconds of 32 sessions on five invoices.
+# make fuzz SECONDS=600: every parser of outside bytes, so long each.
+.PHONY: fuzz
+fuzz:
+	$(MAKE) -C fuzz run SECONDS=$(or $(SECONDS),60)
 .PHONY: order order10k hammer
 order:
 	@HISTORIES="$(or $(HISTORIES),1000)" SEED="$(SEED)" test/run order

@@ -8,7 +8,8 @@ set -eu
 packages="make gcc libc6-dev pkg-config curl openssl ca-certificates
   postgresql-15 postgresql-server-dev-15
   libssl-dev libcurl4-openssl-dev libevent-dev libxml2-dev libicu-dev
-  perl libipc-run-perl python3"
+  perl libipc-run-perl python3
+  clang libclang-rt-dev"
 
 if [ "${1:-}" = --list ]; then
   printf '%s\n' $packages
