@@ -53,14 +53,14 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE state
   WHEN 'expected' THEN 'nothing to do before its value date'
   WHEN 'in_transit' THEN 'import the bank statement of its value date'
-  WHEN 'missing_at_bank' THEN 'ask the provider for a trace of this payout; look at the bank for a line without reference and match() it'
-  WHEN 'missing_at_provider' THEN 'the bank has a payout the provider never called paid: pull() the source, or match() the line'
+  WHEN 'missing_at_bank' THEN 'ask the provider for a trace; look for a bank line without reference and match() it'
+  WHEN 'missing_at_provider' THEN 'the provider never called it paid: pull() the source, or match() the line'
   WHEN 'missing_in_ledger' THEN CASE item WHEN 'payout' THEN 'look in exceptions: its event has not been settled'
-    ELSE 'the ledger does not know this movement: enter it, or set policy statement to post' END
+    ELSE 'the ledger does not know it: enter it, or set policy statement to post' END
   WHEN 'over' THEN 'the bank has more: look for a second payout in the line, or match() with difference_to'
   WHEN 'under' THEN 'the bank has less: usually its charges; match() with difference_to'
   WHEN 'currency_mismatch' THEN 'the bank credited another currency: match() with difference_to exchange'
-  WHEN 'duplicate' THEN 'the same money seems to be there twice: if so one is to be returned, if not unmatch() one'
+  WHEN 'duplicate' THEN 'the same money twice? then one is to be returned; if not, unmatch() one'
 END;
 COMMENT ON FUNCTION erp_webhook.reconciliation_advice(text, text) IS 'what to do about a state; NULL: nothing';
 
@@ -79,10 +79,11 @@ AS $$
   JOIN erp_webhook.source s ON s.company_id = p.company_id AND s.source_id = p.source_id
   CROSS JOIN LATERAL (
     SELECT count(*) AS named,
-           coalesce(sum(o.amount) FILTER (WHERE o.object = 'payment' AND NOT o.reversal AND o.effective), 0) AS gross,
-           coalesce(sum(o.fee), 0) AS fees,
-           coalesce(sum(o.amount) FILTER (WHERE o.effective AND (o.object = 'refund' OR o.object = 'payment' AND o.reversal)), 0) AS refunds,
-           coalesce(sum(CASE o.object WHEN 'withdrawn' THEN o.amount ELSE -o.amount END) FILTER (WHERE o.effective AND o.object IN ('withdrawn', 'reinstated')), 0) AS disputes
+           CASE WHEN count(*) > 0 THEN coalesce(sum(o.amount) FILTER (WHERE o.object = 'payment' AND NOT o.reversal AND o.effective), 0) END AS gross,
+           CASE WHEN count(*) > 0 THEN coalesce(sum(o.fee), 0) END AS fees,
+           CASE WHEN count(*) > 0 THEN coalesce(sum(o.amount) FILTER (WHERE o.effective AND (o.object = 'refund' OR o.object = 'payment' AND o.reversal)), 0) END AS refunds,
+           CASE WHEN count(*) > 0 THEN coalesce(sum(CASE o.object WHEN 'withdrawn' THEN o.amount ELSE -o.amount END)
+             FILTER (WHERE o.effective AND o.object IN ('withdrawn', 'reinstated')), 0) END AS disputes
     FROM erp_webhook.money_object o
     WHERE o.company_id = p.company_id AND o.source_id = p.source_id AND o.payout_ref = p.object_ref AND o.object <> 'payout'
       AND coalesce(o.currency, p.currency) = p.currency) t

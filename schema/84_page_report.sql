@@ -130,7 +130,7 @@ DECLARE
 BEGIN
   RETURN concat(
     '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">',
-    '<meta http-equiv="Content-Security-Policy" content="default-src ''none''; style-src ''unsafe-inline''; base-uri ''none''; form-action ''none''">',
+    '<meta http-equiv="Content-Security-Policy" content="default-src ''none''; img-src data:; style-src ''unsafe-inline''; base-uri ''none''; form-action ''none''">',
     '<meta name="referrer" content="no-referrer"><link rel="icon" href="data:,"><title>', erp_webhook.html(title), '</title><style>', erp_webhook.page_style(), '</style></head><body>',
     '<a class="skip" href="#reconciliation">To the reconciliation</a><header><h1>', erp_webhook.html(title), '</h1><p class="sub">',
     format('%s to %s, as known on %s', to_char(first_day, 'YYYY-MM-DD'), to_char(last_day, 'YYYY-MM-DD'), to_char(today, 'YYYY-MM-DD')),
