@@ -158,11 +158,16 @@ class Daemon:
         self.port, self.admin = free_port(), free_port()
         self.log = tempfile.NamedTemporaryFile(prefix="webhookd-log-", delete=True)
         self.dsn = dsn or dsn_of(database)
-        self.process = subprocess.Popen(
-            [PROGRAM, "--listen", f"127.0.0.1:{self.port}", "--admin", f"127.0.0.1:{self.admin}", "--dsn", self.dsn, *options],
-            stdin=subprocess.DEVNULL, stderr=self.log, env={**os.environ, **(environment or {})})
+        self.command = [PROGRAM, "--listen", f"127.0.0.1:{self.port}", "--admin", f"127.0.0.1:{self.admin}", "--dsn", self.dsn,
+                        *options]
+        self.environment = {**os.environ, **(environment or {})}
+        self.restart()
         if wait_ready:
             self.wait_until(lambda: self.get("/readyz")[0] == 200)
+
+    def restart(self):
+        """Start it, on the same ports as before."""
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stderr=self.log, env=self.environment)
 
     def wait_until(self, true, seconds=15):
         end = time.time() + seconds
