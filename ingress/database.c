@@ -26,6 +26,8 @@
 #define LAST_BACKOFF_MS 1000
 #define AWAY_GRACE_MS 2000 /* how long requests wait for a database that went away before they are refused at once */
 #define PIPELINE_DEPTH 1
+#define PARALLEL_REQUESTS 16
+#define PARALLEL_WAIT_MS 5
 
 static const char INGEST[] = "SELECT outcome, http_status, content_type, response, detail"
 							 " FROM erp_webhook.ingest_batch($1, $2, $3, $4, $5)";
@@ -419,16 +421,34 @@ on_socket(evutil_socket_t fd, short what, void *context)
 		read_results(db);
 }
 
+/*
+ * A second connection joins in only for a batch worth a transaction of its own, or when someone has waited longer than a
+ * batch usually takes: two halves cost the database more than one whole, for much of a batch's price does not depend on
+ * its size (about 0.8 ms of processor time for one event, 3 ms for sixteen, 4 ms for thirty-two).
+ */
+static bool
+is_worth_another(void)
+{
+	return ewh_metrics.in_flight == 0 || ewh_metrics.queued >= PARALLEL_REQUESTS || ewh_queue_waited() >= PARALLEL_WAIT_MS;
+}
+
 /* Hands out what is queued. */
 static void
 on_wake(evutil_socket_t fd, short what, void *context)
 {
+	static const struct timeval soon = {0, PARALLEL_WAIT_MS * 1000};
+
 	(void) fd, (void) what, (void) context;
+	if (ewh_metrics.queued > 0 && !is_worth_another())
+	{
+		event_add(wake_event, &soon);
+		return;
+	}
 	for (int i = 0; i < ndatabases; i++)
 	{
 		Database *db = &databases[i];
 
-		while (db->state == READY && db->n_in_flight < PIPELINE_DEPTH)
+		while (db->state == READY && db->n_in_flight < PIPELINE_DEPTH && is_worth_another())
 		{
 			EwhBatch *batch = ewh_queue_take();
 

@@ -109,14 +109,12 @@ ewh_queue_start(struct event_base *base, void (*wake)(void))
 bool
 ewh_queue_admits(void)
 {
-	EwhRequest *first = TAILQ_FIRST(&queued);
-
 	if (!ewh_database_expected() || ewh_metrics.queued >= ewh_options.max_queue)
 		return false;
 	if (ewh_metrics.memory >= (uint64_t) ewh_options.max_memory)
 		return false;
 	/* Whoever is first has waited for half his time: those behind him would wait in vain. */
-	return first == NULL || ewh_now() - first->arrived < (uint64_t) ewh_options.deadline / 2;
+	return ewh_queue_waited() < (uint64_t) ewh_options.deadline / 2;
 }
 
 void
@@ -135,6 +133,14 @@ ewh_queue_abandon(EwhRequest *request)
 {
 	/* Still worth storing: the sender, who hung up, would only send it again. */
 	request->waiting = NULL;
+}
+
+uint64_t
+ewh_queue_waited(void)
+{
+	EwhRequest *first = TAILQ_FIRST(&queued);
+
+	return first ? ewh_now() - first->arrived : 0;
 }
 
 /* Fills a batch: those in order that fit, a lonely one by itself. */

@@ -39,6 +39,9 @@ void ewh_queue_submit(EwhRequest *request);
 /* Nobody waits for this request's answer any more. */
 void ewh_queue_abandon(EwhRequest *request);
 
+/* Milliseconds that the first in the queue has waited. */
+uint64_t ewh_queue_waited(void);
+
 EwhBatch *ewh_queue_take(void);
 
 /* The batch is committed. Both functions free it. */
