@@ -59,3 +59,6 @@ SELECT outcome FROM erp_webhook.ingest('evidence-github', erp_webhook.sign('evid
 SELECT erp_webhook.reprove('evidence nv', max(event_id)) FROM erp_webhook.event JOIN erp_webhook.source s USING (company_id, source_id) WHERE s.name = 'evidence-github';
 RESET erp_webhook.keep_deliveries;
 RESET erp_webhook.clock;
+-- Every month has its key.
+SELECT i.inhrelid::regclass AS month_without_key FROM pg_inherits i WHERE i.inhparent = 'erp_webhook.delivery'::regclass
+  AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = i.inhrelid AND k.contype = 'p' AND pg_get_constraintdef(k.oid) = 'PRIMARY KEY (company_id, delivery_id, received_at)');

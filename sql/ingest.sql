@@ -34,7 +34,7 @@ SELECT outcome, http_status, detail FROM erp_webhook.ingest('ingest-shop', '{"X-
 -- A header the scheme reads must not be there twice.
 SELECT outcome, http_status, detail FROM erp_webhook.ingest('ingest-shop', '{"X-Token": ["ingest-token", "ingest-token"]}', 'x');
 SELECT outcome, http_status, detail FROM erp_webhook.ingest('ingest-shop', '{"X-Token": "ingest-token", "x-token": "ingest-token"}', 'x');
--- An id longer than an index page holds is known by its hash, and still a duplicate the second time.
+-- A body whose id is longer than an index page takes is known by its hash, and still a duplicate the second time.
 SELECT outcome FROM pg_temp.send((SELECT string_agg(md5(i::text), '') FROM generate_series(1, 200) i), pg_temp.body('tea.ready', 'p1', '1'));
 SELECT outcome FROM pg_temp.send((SELECT string_agg(md5(i::text), '') FROM generate_series(1, 200) i), pg_temp.body('tea.ready', 'p1', '1'));
 

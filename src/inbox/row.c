@@ -21,9 +21,6 @@
 #include "inbox/batch.h"
 #include "reading/normalise.h"
 
-/* A longer id would not fit an index page, and could not even be stored as failed: its hash stands for it. */
-#define MAX_EXTERNAL_ID 1000
-
 static const char *const event_columns[EWH_COLUMNS] = {
 	"company_id", "event_id", "source_id", "external_id", "type", "kind", "state", "reason", "occurred_at",
 	"received_at", "signed_at", "delivery_id", "object_ref", "payment_ref", "account_ref", "subscription_ref",
@@ -191,16 +188,10 @@ put_list(EwhFact *fact, EwhColumn column, List *list, Oid type)
 	fact->values[column] = PointerGetDatum(construct_md_array(values, nulls, 1, &n, &lower, type, -1, false, TYPALIGN_INT));
 }
 
+/* Never longer than an index page takes: reading sees to that (EWH_MAX_REFERENCE). */
 static void
 put_external_id(EwhFact *fact, const char *external_id)
 {
-	if (strlen(external_id) > MAX_EXTERNAL_ID)
-	{
-		Datum		hash = DirectFunctionCall1(sha256_bytea, CStringGetTextDatum(external_id));
-		Datum		hex = DirectFunctionCall2(binary_encode, hash, CStringGetTextDatum("hex"));
-
-		external_id = psprintf("sha256:%s", TextDatumGetCString(hex));
-	}
 	fact->external_id = pstrdup(external_id);
 	fact->external_id_len = strlen(external_id);
 	put_text(fact, EWH_EXTERNAL_ID, external_id);
