@@ -29,10 +29,11 @@ check_subtree(const EwhDocument *doc, EwhNode node, EwhNode end, int depth)
 	return children;
 }
 
+/* What is handed out is text: UTF-8 without NUL. */
 static void
 check_text(EwhBytes text)
 {
-	must(pg_encoding_verifymbstr(PG_UTF8, text.data, text.len) == (int) text.len || memchr(text.data, '\0', text.len));
+	must(pg_encoding_verifymbstr(PG_UTF8, text.data, text.len) == (int) text.len);
 }
 
 static void
