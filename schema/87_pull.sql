@@ -186,7 +186,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT e.*
   FROM erp_webhook.provider p,
-       erp_webhook.read_body(p.reading, erp_webhook.provider_events(p.provider), a.settings, '{}',
+       erp_webhook.read_body(erp_webhook.provider_reading(p.provider), erp_webhook.provider_events(p.provider), a.settings, '{}',
          convert_to(erp_webhook.wrap_item(rule ->> 'wrap', CASE WHEN rule ? 'at' THEN answer #> erp_webhook.pointer_path(rule ->> 'at') ELSE answer END), 'UTF8'),
          'POST', a.settings ->> 'url', 'full') r,
        erp_webhook.event_of(a.company_id, a.source_id, origin, to_jsonb(r)) e
