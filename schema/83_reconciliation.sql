@@ -64,8 +64,28 @@ RETURN CASE state
 END;
 COMMENT ON FUNCTION erp_webhook.reconciliation_advice(text, text) IS 'what to do about a state; NULL: nothing';
 
--- Gross, fees, refunds, disputes of the payments that say they are in this payout; what is left is adjustments. Where no
--- payment says so, nothing is guessed.
+-- Gross, fees, refunds, disputes of the payments that say they are in this payout; NULL, never a guess, where none does.
+CREATE FUNCTION erp_webhook.payout_parts(company_id int, source_id int, payout_ref text, currency text)
+RETURNS TABLE (payments bigint, gross numeric, fees numeric, refunds numeric, disputes numeric)
+LANGUAGE sql STABLE
+AS $$
+  SELECT nullif(count(*), 0), sum(CASE WHEN o.object = 'payment' AND NOT o.reversal AND o.effective THEN o.amount ELSE 0 END), sum(coalesce(o.fee, 0)),
+         sum(CASE WHEN o.effective AND (o.object = 'refund' OR o.object = 'payment' AND o.reversal) THEN o.amount ELSE 0 END),
+         sum(CASE WHEN NOT o.effective THEN 0 WHEN o.object = 'withdrawn' THEN o.amount WHEN o.object = 'reinstated' THEN -o.amount ELSE 0 END)
+  FROM erp_webhook.money_object o
+  WHERE o.company_id = payout_parts.company_id AND o.source_id = payout_parts.source_id AND o.payout_ref = payout_parts.payout_ref AND o.object <> 'payout'
+    AND coalesce(o.currency, payout_parts.currency) = payout_parts.currency
+$$;
+COMMENT ON FUNCTION erp_webhook.payout_parts(int, int, text, text) IS 'what the provider says is in a payout';
+
+CREATE FUNCTION erp_webhook.equation_text(payments bigint, gross numeric, fees numeric, refunds numeric, disputes numeric, payout numeric) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN payments > 0 THEN
+  format('%s − %s fees − %s refunds − %s disputes %s %s adjustments = %s', gross, fees, refunds, disputes,
+         CASE WHEN payout - (gross - fees - refunds - disputes) < 0 THEN '−' ELSE '+' END, abs(payout - (gross - fees - refunds - disputes)), payout)
+  ELSE 'not itemised' END;
+COMMENT ON FUNCTION erp_webhook.equation_text(bigint, numeric, numeric, numeric, numeric, numeric) IS 'the payout equation in words';
+
 CREATE FUNCTION erp_webhook.payout_equation(company text, payout_ref text, source text DEFAULT NULL)
 RETURNS TABLE (source text, payout_ref text, currency text, itemised boolean, payments bigint, gross numeric, fees numeric, refunds numeric,
                disputes numeric, adjustments numeric, payout numeric)
@@ -73,35 +93,16 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
-  SELECT s.name, p.object_ref, p.currency, t.named > 0, t.named, t.gross, t.fees, t.refunds, t.disputes,
-         CASE WHEN t.named > 0 THEN p.amount - (t.gross - t.fees - t.refunds - t.disputes) END, p.amount
+  SELECT s.name, p.object_ref, p.currency, t.payments IS NOT NULL, t.payments, t.gross, t.fees, t.refunds, t.disputes,
+         p.amount - (t.gross - t.fees - t.refunds - t.disputes), p.amount
   FROM erp_webhook.bank_item p
   JOIN erp_webhook.source s ON s.company_id = p.company_id AND s.source_id = p.source_id
-  CROSS JOIN LATERAL (
-    SELECT count(*) AS named,
-           CASE WHEN count(*) > 0 THEN coalesce(sum(o.amount) FILTER (WHERE o.object = 'payment' AND NOT o.reversal AND o.effective), 0) END AS gross,
-           CASE WHEN count(*) > 0 THEN coalesce(sum(o.fee), 0) END AS fees,
-           CASE WHEN count(*) > 0 THEN coalesce(sum(o.amount) FILTER (WHERE o.effective AND (o.object = 'refund' OR o.object = 'payment' AND o.reversal)), 0) END AS refunds,
-           CASE WHEN count(*) > 0 THEN coalesce(sum(CASE o.object WHEN 'withdrawn' THEN o.amount ELSE -o.amount END)
-             FILTER (WHERE o.effective AND o.object IN ('withdrawn', 'reinstated')), 0) END AS disputes
-    FROM erp_webhook.money_object o
-    WHERE o.company_id = p.company_id AND o.source_id = p.source_id AND o.payout_ref = p.object_ref AND o.object <> 'payout'
-      AND coalesce(o.currency, p.currency) = p.currency) t
+  CROSS JOIN LATERAL erp_webhook.payout_parts(p.company_id, p.source_id, p.object_ref, p.currency) t
   WHERE p.company_id = erp_webhook.company_named(payout_equation.company) AND p.item = 'payout' AND p.object_ref = payout_equation.payout_ref
     AND (payout_equation.source IS NULL OR s.name = payout_equation.source)
 $$;
 COMMENT ON FUNCTION erp_webhook.payout_equation(text, text, text) IS
   'gross − fees − refunds − disputes + adjustments = payout; itemised only where the provider says which payments are in it, else the parts are not known';
-
-CREATE FUNCTION erp_webhook.equation_text(company text, payout_ref text, source text) RETURNS text
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-  SELECT CASE WHEN e.itemised THEN format('%s − %s fees − %s refunds − %s disputes %s %s adjustments = %s', e.gross, e.fees, e.refunds, e.disputes,
-                                          CASE WHEN e.adjustments < 0 THEN '−' ELSE '+' END, abs(e.adjustments), e.payout) ELSE 'not itemised' END
-  FROM erp_webhook.payout_equation(equation_text.company, equation_text.payout_ref, equation_text.source) e LIMIT 1
-$$;
-COMMENT ON FUNCTION erp_webhook.equation_text(text, text, text) IS 'the payout equation in words';
 
 CREATE FUNCTION erp_webhook.payout_state(p erp_webhook.bank_item, ledger numeric, bank numeric, lines bigint, same_line boolean, other_currency boolean, known_until date, explained boolean)
 RETURNS text

@@ -57,10 +57,10 @@ AS $$
          greatest(erp_webhook.report_day(reconciled_payouts.company_id) - (j.p).day, 0),
          concat_ws('; ', erp_webhook.reconciliation_advice(j.state, 'payout'), CASE WHEN j.other_currency THEN 'the bank says ' || j.other_amount || ' ' || j.other END,
                    CASE WHEN j.difference_to IS NOT NULL AND j.bank IS DISTINCT FROM j.said THEN 'the difference is in ' || j.difference_to END),
-         j.rule, erp_webhook.equation_text((SELECT c.name FROM erp_webhook.company c WHERE c.company_id = reconciled_payouts.company_id), (j.p).object_ref, j.source),
+         j.rule, erp_webhook.equation_text(t.payments, t.gross, t.fees, t.refunds, t.disputes, (j.p).amount),
          j.reference, j.counterparty,
          erp_webhook.latest_assignment(reconciled_payouts.company_id, (j.p).object_ref)
-  FROM judged j
+  FROM judged j CROSS JOIN LATERAL erp_webhook.payout_parts((j.p).company_id, (j.p).source_id, (j.p).object_ref, (j.p).currency) t
 $$;
 COMMENT ON FUNCTION erp_webhook.reconciled_payouts(int, date, date) IS 'the payouts of the days, each with the bank lines that bring it';
 
