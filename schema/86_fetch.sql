@@ -2,6 +2,7 @@
 --
 -- A provider's `fetch` says:
 --   base      {"live": origin, "sandbox": origin}: settings.environment chooses (live), settings.api overrides
+--   origins   other origins its links may name; they are called on the base
 --   headers   list of "name: value"; {secret} is the source's api secret, {basic} base64 of user:secret, {token} an
 --             access token. The user is the secret's key_id, else settings.client_id; without one {basic} is secret:
 --   token     {"url", "headers", "body"}: how to get an access token with the secret (RFC 6749, client credentials)

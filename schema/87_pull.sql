@@ -44,9 +44,10 @@ BEGIN
   ELSIF rule ? 'rel' THEN
     SELECT l ->> 'href' INTO value FROM json_array_elements(answer #> erp_webhook.pointer_path(rule ->> 'rel')) l WHERE l ->> 'rel' = 'next';
   END IF;
-  IF value LIKE '/%' THEN
-    value := base || value;
-  END IF;
+  -- Some providers write their links with another of their own hosts. The call stays on the base.
+  value := coalesce((
+    SELECT base || substr(value, length(o) + 1)
+    FROM (SELECT '' UNION ALL SELECT jsonb_array_elements_text(rules -> 'origins')) x(o) WHERE starts_with(value, o || '/') LIMIT 1), value);
   IF NOT starts_with(value, base || '/') THEN
     RAISE EXCEPTION 'the next page lies elsewhere: %', left(value, 200) USING ERRCODE = 'data_exception';
   END IF;

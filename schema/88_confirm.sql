@@ -1,7 +1,8 @@
 -- Confirmation: an event that must not be believed, or does not say how much, is settled from the object at the provider.
 --
 -- A rule of provider.fetch -> objects:
---   rule, kinds, types    its name, and which waiting events it serves (exact, prefix.*, *; both if both are given)
+--   rule, kinds, types    its name, and which waiting events it serves (exact, prefix.*, *; both if both are given); with
+--                         no kinds, [], it only reads the items of lists
 --   ref                   which field of the event names the object: object_ref (default), payment_ref, payout_ref …
 --   url                   with {ref}
 --   reading, events       a mapping, in the language of docs/adding-a-provider.md, over {"event": …, "object": …}: the waiting
