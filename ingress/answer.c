@@ -79,6 +79,8 @@ ewh_answer_write(struct evbuffer *out, const EwhAnswer *answer, bool close)
 		evbuffer_add_printf(out, "Retry-After: %ld\r\n", ewh_options.retry_after);
 	if (answer->content_type && answer->len > 0)
 		evbuffer_add_printf(out, "Content-Type: %s\r\n", answer->content_type);
+	if (answer->content_type && strncmp(answer->content_type, "text/html", 9) == 0)
+		evbuffer_add_printf(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n");
 	if (close)
 		evbuffer_add_printf(out, "Connection: close\r\n");
 	if (answer->status == 204) /* may have no length at all (RFC 9110 section 8.6) */

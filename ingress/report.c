@@ -14,7 +14,7 @@
 #include "options.h"
 
 #define REPORT_TIMEOUT_MS 30000
-#define REPORT "SELECT erp_webhook.report_html($1, coalesce($2::date, current_date), coalesce($3::date, current_date))"
+#define REPORT "SELECT erp_webhook.report_html($1, $2::date, $3::date)"
 
 static struct
 {
@@ -51,6 +51,19 @@ fail(const char *why)
 
 	ewh_log(EWH_LOG_WARNING, "report_failed", "message=%s", ewh_log_quote(why));
 	finish(503, "text/plain", text, sizeof text - 1);
+}
+
+/* What the database refused: a company or day that is not one is the asker's mistake. */
+static void
+fail_with(const PGresult *result)
+{
+	static const char text[] = "no such company, or not a day (from, to: YYYY-MM-DD)\n";
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	if (sqlstate && (strcmp(sqlstate, "42704") == 0 || strncmp(sqlstate, "22", 2) == 0))
+		finish(400, "text/plain", text, sizeof text - 1);
+	else
+		fail(PQresultErrorMessage(result));
 }
 
 static void
@@ -115,7 +128,7 @@ read_result(void)
 	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1)
 		finish(200, "text/html; charset=utf-8", PQgetvalue(result, 0, 0), (size_t) PQgetlength(result, 0, 0));
 	else
-		fail(PQresultErrorMessage(result));
+		fail_with(result);
 	PQclear(result);
 }
 

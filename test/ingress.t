@@ -230,6 +230,10 @@ def check_metrics(tap, daemon):
     tap.ok(daemon.get("/healthz") == (200, "ok\n") and daemon.get("/readyz")[0] == 200, "healthz, readyz")
     tap.ok(daemon.get("/hooks/stripe")[0] == 404, "no hooks on the admin listener")
     tap.ok(ask(daemon.port, request(b"", "/metrics", method="GET")).status == 404, "no metrics on the public one")
+    status, page = daemon.get("/report?company=Ingress&from=2025-01-01&to=2030-12-31")
+    tap.ok(status == 200 and "<html" in page and "Ingress" in page, f"the report page: {status}, {len(page)} characters")
+    tap.ok(daemon.get("/report?company=Nobody")[0] == 400 and daemon.get("/report?company=Ingress&from=soon")[0] == 400,
+           "no report of a company or a day that is none")
     lines = daemon.log_text().splitlines()
     tap.ok(all(re.match(r"level=\w+ event=\w+ ", line) and len(line) < 1100 for line in lines), "every line of the log is an event")
     tap.ok("whsec" not in daemon.log_text() and "pi_" not in daemon.log_text(), "no secret and no body in the log")
