@@ -112,12 +112,14 @@ CREATE TABLE erp_webhook.voucher (
   amount erp_webhook.amount NOT NULL,
   currency text NOT NULL,
   posted_at timestamptz NOT NULL DEFAULT now(),
+  digest bytea NOT NULL,
   PRIMARY KEY (company_id, voucher_id),
   UNIQUE (company_id, source_id, object, object_ref, step)
 );
 COMMENT ON TABLE erp_webhook.voucher IS 'one change of what is booked of one object; never changed, a correction is the next step';
 COMMENT ON COLUMN erp_webhook.voucher.amount IS 'of its first entry';
 COMMENT ON COLUMN erp_webhook.voucher.occurred_on IS 'the day of the fact; booked_on is later where that day was closed';
+COMMENT ON COLUMN erp_webhook.voucher.digest IS 'SHA-256 of the voucher with its entries as it was posted (43_chain); verify_chain() compares';
 
 CREATE TABLE erp_webhook.entry (
   company_id int NOT NULL,

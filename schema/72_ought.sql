@@ -215,16 +215,20 @@ BEGIN
 
   WITH head AS (
     SELECT l.source_id, l.object, l.object_ref, max(l.event_id) AS event_id, coalesce(max(l.day), CURRENT_DATE) AS day,
-           (array_agg(l.amount ORDER BY l.n))[1] AS amount, (array_agg(l.currency ORDER BY l.n))[1] AS currency
+           (array_agg(l.amount ORDER BY l.n))[1] AS amount, (array_agg(l.currency ORDER BY l.n))[1] AS currency,
+           string_agg(erp_webhook.entry_text(l.debit, l.credit, l.amount, l.currency), '' ORDER BY l.n) AS entries
     FROM unnest(lines) WITH ORDINALITY l (source_id, object, object_ref, debit, credit, currency, amount, event_id, day, n)
     GROUP BY l.source_id, l.object, l.object_ref
-  ), voucher AS (
-    INSERT INTO erp_webhook.voucher AS v (company_id, source_id, object, object_ref, step, event_id, booked_on, occurred_on, amount, currency)
-    SELECT company, h.source_id, h.object, h.object_ref,
+  ), stepped AS (
+    SELECT h.*, erp_webhook.open_day(h.day, closed) AS booked_on,
            1 + coalesce((SELECT max(p.step) FROM erp_webhook.voucher p WHERE p.company_id = company AND p.source_id = h.source_id
-                           AND p.object = h.object AND p.object_ref = h.object_ref), 0),
-           h.event_id, erp_webhook.open_day(h.day, closed), h.day, h.amount, h.currency
-    FROM head h ORDER BY h.source_id, h.object, h.object_ref
+                           AND p.object = h.object AND p.object_ref = h.object_ref), 0) AS step
+    FROM head h
+  ), voucher AS (
+    INSERT INTO erp_webhook.voucher AS v (company_id, source_id, object, object_ref, step, event_id, booked_on, occurred_on, amount, currency, digest)
+    SELECT company, h.source_id, h.object, h.object_ref, h.step, h.event_id, h.booked_on, h.day, h.amount, h.currency,
+           erp_webhook.voucher_digest(company, h.source_id, h.object, h.object_ref, h.step, h.event_id, h.booked_on, h.day, h.entries)
+    FROM stepped h ORDER BY h.source_id, h.object, h.object_ref
     RETURNING v.voucher_id, v.source_id, v.object, v.object_ref
   ), entry AS (
     INSERT INTO erp_webhook.entry (company_id, voucher_id, entry_no, debit, credit, amount, currency)

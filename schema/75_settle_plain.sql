@@ -56,9 +56,14 @@ BEGIN
     ON CONFLICT DO NOTHING
     RETURNING 1
   ), voucher AS (
-    INSERT INTO erp_webhook.voucher AS v (company_id, voucher_id, source_id, object, object_ref, step, event_id, booked_on, occurred_on, amount, currency)
-    SELECT company, f.voucher_id, f.source_id, 'payment', f.object_ref, 1, f.event_id, CASE WHEN d.day > closed THEN d.day ELSE closed + 1 END, d.day, f.amount, f.currency
-    FROM fact f CROSS JOIN LATERAL (SELECT (f.at AT TIME ZONE tz)::date AS day) d
+    INSERT INTO erp_webhook.voucher AS v (company_id, voucher_id, source_id, object, object_ref, step, event_id, booked_on, occurred_on, amount, currency, digest)
+    SELECT company, f.voucher_id, f.source_id, 'payment', f.object_ref, 1, f.event_id, b.booked_on, d.day, f.amount, f.currency,
+           erp_webhook.voucher_digest(company, f.source_id, 'payment', f.object_ref, 1, f.event_id, b.booked_on, d.day,
+             erp_webhook.entry_text(f.clearing, 'receivable', f.amount, f.currency)
+             || CASE WHEN f.fee > 0 THEN erp_webhook.entry_text('fees', f.clearing, f.fee, f.fee_currency) ELSE '' END)
+    FROM fact f
+    CROSS JOIN LATERAL (SELECT (f.at AT TIME ZONE tz)::date AS day) d
+    CROSS JOIN LATERAL (SELECT CASE WHEN d.day > closed THEN d.day ELSE closed + 1 END AS booked_on) b
     ON CONFLICT DO NOTHING
   ), entry AS (
     INSERT INTO erp_webhook.entry (company_id, voucher_id, entry_no, debit, credit, amount, currency)

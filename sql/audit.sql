@@ -48,7 +48,7 @@ SELECT what, law FROM (VALUES
   ('an entry changed',
    'UPDATE entry SET amount = amount + 1 WHERE company_id = %s AND debit = ''in_transit'''),
   ('a voucher without entries',
-   'INSERT INTO voucher (company_id, source_id, object, object_ref, step, booked_on, occurred_on, amount, currency) VALUES (%s, 0, ''invoice'', ''AU-2'', 3, now(), now(), 1, ''EUR'')'),
+   'INSERT INTO voucher (company_id, source_id, object, object_ref, step, booked_on, occurred_on, amount, currency, digest) VALUES (%s, 0, ''invoice'', ''AU-2'', 3, now(), now(), 1, ''EUR'', '''')'),
   ('a voucher that is gone',
    'DELETE FROM voucher WHERE company_id = %s AND object = ''arrival'''),
   ('a booked event that is no fact',

@@ -1,0 +1,89 @@
+-- Sealing and verifying the chain over vouchers (43_chain).
+
+-- Vouchers are posted side by side and become visible out of order; those of an id so much lower than the latest sealed
+-- can no longer be on their way.
+CREATE FUNCTION erp_webhook.seal_vouchers(company_id int) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  company constant int := seal_vouchers.company_id;
+  window_of_ids constant bigint := 1000000;
+  head erp_webhook.voucher_link;
+  sealed bigint := 0;
+  v record;
+BEGIN
+  -- One sealer at a time; nobody who posts waits for it.
+  PERFORM pg_advisory_xact_lock(hashtext('erp_webhook.seal_vouchers'), company);
+  SELECT l.* INTO head FROM erp_webhook.voucher_link l WHERE l.company_id = company ORDER BY l.sequence DESC LIMIT 1;
+  FOR v IN
+    SELECT u.voucher_id, u.digest FROM erp_webhook.voucher u
+    WHERE u.company_id = company AND u.voucher_id > coalesce((SELECT max(l.voucher_id) FROM erp_webhook.voucher_link l WHERE l.company_id = company), 0) - window_of_ids
+      AND NOT EXISTS (SELECT FROM erp_webhook.voucher_link l WHERE l.company_id = u.company_id AND l.voucher_id = u.voucher_id)
+    ORDER BY u.voucher_id
+  LOOP
+    head.sequence := coalesce(head.sequence, 0) + 1;
+    head.hash := sha256(coalesce(head.hash, '') || int8send(v.voucher_id) || v.digest);
+    INSERT INTO erp_webhook.voucher_link (company_id, sequence, voucher_id, hash) VALUES (company, head.sequence, v.voucher_id, head.hash);
+    sealed := sealed + 1;
+  END LOOP;
+  RETURN sealed;
+END
+$$;
+REVOKE ALL ON FUNCTION erp_webhook.seal_vouchers(int) FROM PUBLIC;
+COMMENT ON FUNCTION erp_webhook.seal_vouchers(int) IS 'add to the chain what was posted since; the worker and run_jobs() do it every turn; returns the links added';
+
+-- What each voucher ought to have as digest, from what stands there now.
+CREATE VIEW erp_webhook.voucher_now WITH (security_invoker = true) AS
+  SELECT v.company_id, v.voucher_id, v.digest,
+         erp_webhook.voucher_digest(v.company_id, v.source_id, v.object, v.object_ref, v.step, v.event_id, v.booked_on, v.occurred_on,
+           coalesce((SELECT string_agg(erp_webhook.entry_text(e.debit, e.credit, e.amount, e.currency), '' ORDER BY e.entry_no)
+                     FROM erp_webhook.entry e WHERE e.company_id = v.company_id AND e.voucher_id = v.voucher_id), '')) AS digest_now
+  FROM erp_webhook.voucher v;
+COMMENT ON VIEW erp_webhook.voucher_now IS 'the digest a voucher was posted with, and the one of what it and its entries say now; they are the same unless someone tampered';
+
+CREATE FUNCTION erp_webhook.verify_chain(company text DEFAULT NULL)
+RETURNS TABLE (company_id int, sequence bigint, voucher_id bigint, broken text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH asked AS (
+    SELECT c.company_id FROM erp_webhook.company c
+    WHERE verify_chain.company IS NULL OR c.company_id = erp_webhook.find_company(verify_chain.company)
+  ), link AS (
+    SELECT l.company_id, l.sequence, l.voucher_id, l.hash, n.digest, n.digest_now,
+           row_number() OVER chain AS place, lag(l.hash) OVER chain AS before
+    FROM asked a
+    JOIN erp_webhook.voucher_link l ON l.company_id = a.company_id
+    LEFT JOIN erp_webhook.voucher_now n ON n.company_id = l.company_id AND n.voucher_id = l.voucher_id
+    WINDOW chain AS (PARTITION BY l.company_id ORDER BY l.sequence)
+  ), found AS (
+    SELECT l.company_id, l.sequence, l.voucher_id, CASE
+      WHEN l.sequence <> l.place THEN 'a link before this one is missing'
+      WHEN l.digest IS NULL THEN 'the voucher is gone'
+      WHEN l.digest_now <> l.digest THEN 'the voucher or its entries were changed'
+      WHEN l.hash <> sha256(coalesce(l.before, '') || int8send(l.voucher_id) || l.digest) THEN 'the link does not follow from the one before' END AS broken
+    FROM link l
+    UNION ALL
+    SELECT n.company_id, NULL, n.voucher_id, 'the voucher or its entries were changed before they were sealed'
+    FROM asked a JOIN erp_webhook.voucher_now n ON n.company_id = a.company_id
+    WHERE n.digest_now <> n.digest
+      AND NOT EXISTS (SELECT FROM erp_webhook.voucher_link l WHERE l.company_id = n.company_id AND l.voucher_id = n.voucher_id)
+  )
+  SELECT DISTINCT ON (f.company_id) f.company_id, f.sequence, f.voucher_id, f.broken
+  FROM found f WHERE f.broken IS NOT NULL
+  ORDER BY f.company_id, f.sequence NULLS LAST, f.voucher_id
+$$;
+COMMENT ON FUNCTION erp_webhook.verify_chain(text) IS
+  'the first broken link of each company''s chain over vouchers (NULL: of all companies the caller sees), and how; empty where nothing was tampered with';
+
+CREATE FUNCTION erp_webhook.chain_head(company text) RETURNS TABLE (sequence bigint, voucher_id bigint, hash text, sealed_at timestamptz)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT l.sequence, l.voucher_id, encode(l.hash, 'hex'), l.sealed_at
+  FROM erp_webhook.voucher_link l WHERE l.company_id = erp_webhook.find_company(chain_head.company) ORDER BY l.sequence DESC LIMIT 1
+$$;
+COMMENT ON FUNCTION erp_webhook.chain_head(text) IS
+  'the latest link of a company''s chain: noted outside the database (an auditor''s mail, the signed-off report), it pins all vouchers before it';
