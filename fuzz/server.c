@@ -144,6 +144,16 @@ lappend(List *list, void *datum)
 	return list;
 }
 
+List *
+list_concat(List *list, const List *more)
+{
+	ListCell   *lc;
+
+	foreach(lc, more)
+		list = lappend(list, lfirst(lc));
+	return list;
+}
+
 const int	day_tab[2][13] = {
 	{31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0},
 	{31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0},

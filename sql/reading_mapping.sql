@@ -39,6 +39,17 @@ FROM (VALUES (1, '{"correlation": {"all": ["/a", "/l", "/a"]}}'::jsonb, '{}'::js
        '{"a":"A","l":["L1","L2",null,""],"r":"INV-1, INV-22; INV-","m":{"po":"PO"},"i":[{"n":"I1","v":"0.40"},{"n":"I2","v":"0.60"}],"j":[{"v":"1.00"},{"v":"1.001"}]}') r
 ORDER BY n;
 
+-- a thousand references are many, more are none; what is too long names nothing
+SELECT n, cardinality(correlation) AS refs, length(object_ref) AS length, state, reason
+FROM unnest(ARRAY[999, 1000, 1001]) AS n,
+     erp_webhook.read_body('{"fields": {"object_ref": "=p", "amount": "=1.00", "currency": "=EUR", "correlation": "/l"}}', '[{"kind": "payment.succeeded"}]', '{}', '{}',
+       convert_to((SELECT json_build_object('l', json_agg(i::text)) FROM generate_series(1, n) i)::text, 'UTF8')) r
+UNION ALL
+SELECT n, NULL, length(object_ref), state, reason
+FROM unnest(ARRAY[512, 513]) AS n,
+     erp_webhook.read_body('{"fields": {"object_ref": "/r", "amount": "=1.00", "currency": "=EUR"}}', '[{"kind": "payment.succeeded"}]', '{}', '{}', convert_to(format('{"r":"%s"}', repeat('x', n)), 'UTF8')) r
+ORDER BY n;
+
 -- the first row that holds wins; tests on fields
 SELECT n, r.kind, r.state
 FROM (VALUES (1, '{"t":"a","s":"ok"}'), (2, '{"t":"a","s":"no"}'), (3, '{"t":"a"}'), (4, '{"t":"b","v":"0.00"}'), (5, '{"t":"b","v":"-1"}'), (6, '{"t":"b","v":"1"}'), (7, '{"t":"pre.x"}'),

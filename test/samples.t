@@ -205,6 +205,31 @@ def check(line, result):
     return wrong
 
 
+def wechat(number):
+    """A notice of the proof's vectors, whose content is encrypted: taken in at its own time, its content becomes a payment."""
+    vectors = [json.loads(l) for l in open(os.path.join(HERE, "data", "vectors.jsonl"), encoding="utf-8")]
+    v = next(v for v in vectors if v["provider"] == "wechatpay" and v["name"] == "ok")
+    plain = json.loads(base64.b64decode(v["plaintext_b64"]))
+    notice = json.loads(base64.b64decode(v["body_b64"]))
+    script = ["SET client_min_messages = warning; BEGIN; SELECT erp_webhook.add_source('samples.wechatpay', 'wechatpay') \\g /dev/null",
+              "SELECT erp_webhook.add_secret('samples.wechatpay', %s, '2020-01-01', purpose => 'decrypt') \\g /dev/null" % quoted(v["decrypt_key"])]
+    for serial, key in v["keys"].items():
+        script.append("SELECT erp_webhook.add_secret('samples.wechatpay', %s, '2020-01-01', key_id => %s) \\g /dev/null" % (quoted(key), quoted(serial)))
+    script.append("SET LOCAL erp_webhook.clock = '%s';" % run("date", "-u", "-d", "@%d" % v["now"], "+%Y-%m-%dT%H:%M:%SZ").decode().strip())
+    script.append("SELECT r.outcome FROM erp_webhook.ingest('samples.wechatpay', %s, decode('%s', 'base64'), %s, %s) r;"
+                  % (quoted(json.dumps(v["headers"])), v["body_b64"], quoted(v["method"]), quoted(v["url"])))
+    script.append("SELECT to_jsonb(e) FROM erp_webhook.event e JOIN erp_webhook.source s USING (company_id, source_id) WHERE s.name = 'samples.wechatpay'; ROLLBACK;")
+    done = subprocess.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1"], input="\n".join(script), text=True, capture_output=True)
+    rows = done.stdout.splitlines()
+    event = json.loads(rows[1]) if len(rows) > 1 else {}
+    good = (rows[:1] == ["accepted"] and event["kind"] == "payment.succeeded" and event["external_id"] == notice["id"] and event["type"] == notice["event_type"]
+            and event["payment_ref"] == plain["transaction_id"] and Decimal(str(event["amount"])) == Decimal(plain["amount"]["total"]) / 100
+            and event["currency"] == "CNY" and event["correlation"] == [plain["out_trade_no"]])
+    print("%s %d - wechatpay: an encrypted notice" % ("ok" if good else "not ok", number))
+    if not good:
+        print("#   %s %s" % (done.stderr.strip(), rows))
+
+
 def main():
     lines = [l for l in LINES if (l["provider"], l["name"]) not in SKIPPED and l["provider"].startswith(sys.argv[1] if len(sys.argv) > 1 else "")]
     # two lines are the same order ending the same way; the second is a duplicate of the first
@@ -220,7 +245,8 @@ def main():
         print("%s %d - %s %s" % ("not ok" if wrong else "ok", number, line["provider"], line["name"]))
         for w in wrong:
             print("#   " + w)
-    print("1..%d" % len(lines))
+    wechat(len(lines) + 1)
+    print("1..%d" % (len(lines) + 1))
 
 
 main()

@@ -226,8 +226,9 @@ is_listed(const List *texts, const char *text)
 
 /* Add a reference with the amount given for it (or NULL), unless it is known or too long to be one. */
 static void
-add_reference(EwhEvent *event, EwhValue *value, char *amount)
+add_reference(FactReader *r, EwhValue *value, char *amount)
 {
+	EwhEvent   *event = r->event;
 	char	   *text;
 
 	if (value->text.data == NULL || value->text.len > EWH_MAX_REFERENCE)
@@ -235,6 +236,11 @@ add_reference(EwhEvent *event, EwhValue *value, char *amount)
 	text = pnstrdup(value->text.data, value->text.len);
 	if (is_listed(event->correlation, text))
 		return;
+	if (list_length(event->correlation) == EWH_MAX_REFERENCES)
+	{
+		refuse(r, "wrong_type");
+		return;
+	}
 	event->correlation = lappend(event->correlation, text);
 	event->correlation_amounts = lappend(event->correlation_amounts, amount);
 }
@@ -269,7 +275,7 @@ read_own_correlation(FactReader *r)
 		if (values == NIL)
 			values = ewh_evaluate_all(&scopes, e);
 		foreach(lc, values)
-			add_reference(r->event, lfirst(lc), NULL);
+			add_reference(r, lfirst(lc), NULL);
 	}
 	if (scopes.trouble)
 		r->scopes->trouble = scopes.trouble;
@@ -303,7 +309,7 @@ read_correlation(FactReader *r)
 				refuse(r, "negative");
 			known |= amount != NULL;
 		}
-		add_reference(r->event, lfirst(lc), amount);
+		add_reference(r, lfirst(lc), amount);
 	}
 	if (!known)
 		r->event->correlation_amounts = NIL;
