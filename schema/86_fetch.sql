@@ -1,7 +1,8 @@
 -- Calls to providers: the rule is data (column provider.fetch), the call is the worker's.
 --
 -- A provider's `fetch` says:
---   base      {"live": origin, "sandbox": origin}: settings.environment chooses (live), settings.api overrides
+--   base      {"live": origin, "sandbox": origin}: settings.environment chooses (live), settings.api overrides; {setting.<name>}
+--             in it is filled in
 --   origins   other origins its links may name; they are called on the base
 --   headers   list of "name: value"; {secret} is the source's api secret, {basic} base64 of user:secret, {token} an
 --             access token. The user is the secret's key_id, else settings.client_id; without one {basic} is secret:
@@ -49,7 +50,8 @@ COMMENT ON FUNCTION erp_webhook.fill_template(text, jsonb, boolean) IS 'a templa
 CREATE FUNCTION erp_webhook.provider_base(rules jsonb, settings jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
-RETURN rtrim(coalesce(settings ->> 'api', rules -> 'base' ->> coalesce(settings ->> 'environment', 'live')), '/');
+RETURN rtrim(coalesce(settings ->> 'api',
+  erp_webhook.fill_template(rules -> 'base' ->> coalesce(settings ->> 'environment', 'live'), jsonb_build_object('setting', settings))), '/');
 COMMENT ON FUNCTION erp_webhook.provider_base(jsonb, jsonb) IS 'the origin of a provider''s API for this source';
 
 CREATE FUNCTION erp_webhook.provider_url(rules jsonb, settings jsonb, url text, vars jsonb) RETURNS text

@@ -3,7 +3,8 @@
 -- A rule of provider.fetch -> objects:
 --   rule, kinds, types    its name, and which waiting events it serves (exact, prefix.*, *; both if both are given); with
 --                         no kinds, [], it only reads the items of lists
---   ref                   which field of the event names the object: object_ref (default), payment_ref, payout_ref …
+--   ref                   which field of the event names the object: object_ref (default), payment_ref, payout_ref,
+--                         subscription_ref, external_id, or correlation (its first)
 --   url                   with {ref}
 --   reading, events       a mapping, in the language of docs/adding-a-provider.md, over {"event": …, "object": …}: the waiting
 --                         event as we read it, and the answer; an item of a pulled list has no "event". The rows say what is
@@ -25,7 +26,7 @@ CREATE VIEW erp_webhook.waiting_event WITH (security_invoker = true) AS
 SELECT e.company_id, e.event_id, e.source_id, a.source, a.provider, a.has_key, e.external_id, e.kind, e.type, e.received_at, e.attempts, e.retry_at, e.error,
        r.rule ->> 'rule' AS rule,
        CASE r.rule ->> 'ref' WHEN 'payment_ref' THEN e.payment_ref WHEN 'payout_ref' THEN e.payout_ref WHEN 'subscription_ref' THEN e.subscription_ref
-                             WHEN 'external_id' THEN e.external_id ELSE e.object_ref END AS ref,
+                             WHEN 'external_id' THEN e.external_id WHEN 'correlation' THEN e.correlation[1] ELSE e.object_ref END AS ref,
        CASE WHEN r.rule IS NULL THEN 'no rule says how to ask' WHEN NOT a.has_key THEN 'no API key'
             WHEN e.attempts >= erp_webhook.confirm_attempts() THEN 'given up: ' || coalesce(e.error, '') ELSE coalesce(e.error, 'to be asked') END AS why
 FROM erp_webhook.event e
@@ -71,6 +72,10 @@ BEGIN
     how := rules -> 'keys';
     url := CASE WHEN how ->> 'url' = '{ref}' THEN ref ELSE erp_webhook.provider_url(rules, settings, how ->> 'url', vars) END;
     with_key := how ? 'body';
+  END IF;
+  -- In a body nothing is escaped: only what needs no escaping goes there.
+  IF how ? 'body' AND ref !~ '^[A-Za-z0-9._~:/?&=%+-]+$' THEN
+    url := NULL;
   END IF;
   method := coalesce(how ->> 'method', 'GET');
   body := erp_webhook.fill_template(how ->> 'body', vars, false);

@@ -65,4 +65,15 @@ OBJECTS = [
     ("xero", "payment", claim("payment.succeeded", "xp1"),
      {"Payments": [{"PaymentID": "xp1", "Status": "AUTHORISED", "Amount": 110.0, "Invoice": {"InvoiceNumber": "INV-10", "CurrencyCode": "NZD", "Contact": {"ContactID": "c1"}}}]},
      [("payment.succeeded", "xp1", "xp1", "110.00", "NZD", "INV-10", "", "applied")]),
+    ("chargebee", "event", claim("payment.succeeded", "txn_1"), {"event": {"id": "ev_1", "event_type": "payment_succeeded", "occurred_at": 1760000400, "content": {
+        "transaction": {"id": "txn_1", "amount": 4900, "currency_code": "EUR", "status": "success", "linked_invoices": [{"invoice_id": "INV-11", "applied_amount": 4900}]}}}},
+     [("payment.succeeded", "txn_1", "txn_1", "49.00", "EUR", "INV-11", "", "applied")]),
+    ("phonepe", "order", claim("payment.succeeded", "INV-12", "INV-12"), {"orderId": "OMO1", "state": "COMPLETED", "amount": 10000},
+     [("payment.succeeded", "INV-12", "INV-12", "100.00", "INR", "INV-12", "", "applied")]),
+    ("moov", "transfer", claim("payment.succeeded", "t1"), {"transferID": "t1", "status": "completed", "amount": {"currency": "USD", "value": 1204}, "completedOn": AT, "description": "INV-13"},
+     [("payment.succeeded", "t1", "t1", "12.04", "USD", "INV-13", "", "applied")]),
+    ("plaid", "payment", claim("payment.succeeded", "pp1"), {"payment_id": "pp1", "amount": {"currency": "GBP", "value": 99.99}, "reference": "INV-14", "status": "PAYMENT_STATUS_EXECUTED"},
+     [("payment.succeeded", "pp1", "pp1", "99.99", "GBP", "INV-14", "", "applied")]),
+    ("increase", "transaction", claim("other", "transaction_1"), {"id": "transaction_1", "amount": 25000, "currency": "USD", "created_at": AT, "description": "INV-15"},
+     [("bank.credit", "transaction_1", "", "250.00", "USD", "INV-15", "", "applied")]),
 ]

@@ -111,7 +111,8 @@ class Peer(http.server.BaseHTTPRequestHandler):
         with lock:
             seen = received.setdefault(name, [])
             nth = 1 + sum(1 for r in seen if r["id"] == wire)
-            seen.append({"id": wire, "try": nth, "at": time.time(), "body": body.decode(), "signed_by": signature_secrets(self.headers, body)})
+            seen.append({"id": wire, "try": nth, "at": time.time(), "body": body.decode(), "signed_by": signature_secrets(self.headers, body),
+                         "headers": {n: self.headers.get(n) for n in ("webhook-id", "webhook-timestamp", "webhook-signature")}})
         kind = name.split("-")[0]
         if kind == "gone":
             return self.answer(410)
