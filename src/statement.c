@@ -23,6 +23,7 @@ typedef struct Statement
 	const char *sql;
 	const char *types[MAX_ARGS];
 	bool		reads;			/* runs under the latest snapshot and writes nothing */
+	bool		planned_once;	/* the plan depends on no argument: not to be made anew for each */
 } Statement;
 
 /* The columns ingest fills, in the order of the table; the others have defaults. */
@@ -61,7 +62,7 @@ static const Statement statements[EWH_STATEMENTS] = {
 		" SELECT " EVENT_COLUMNS("e.") " FROM pg_catalog.unnest($1) e"
 		" ON CONFLICT (company_id, source_id, external_id) DO NOTHING"
 		" RETURNING company_id, source_id, external_id, event_id",
-		{"erp_webhook.event[]"}, false},
+		{"erp_webhook.event[]"}, .planned_once = true},
 	[EWH_FIND_EVENTS] = {"find_events",
 		"SELECT k.n, e.event_id, e.digest"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
@@ -70,7 +71,7 @@ static const Statement statements[EWH_STATEMENTS] = {
 		{"int4[]", "int4[]", "text[]"}, false},
 	[EWH_INSERT_DELIVERIES] = {"insert_deliveries",
 		"INSERT INTO erp_webhook.delivery SELECT d.* FROM pg_catalog.unnest($1) d",
-		{"erp_webhook.delivery[]"}, false},
+		{"erp_webhook.delivery[]"}, .planned_once = true},
 	[EWH_INSERT_CONFLICTS] = {"insert_conflicts",
 		"INSERT INTO erp_webhook.event_conflict SELECT c.* FROM pg_catalog.unnest($1) c"
 		" ON CONFLICT (company_id, event_id, digest) DO NOTHING RETURNING delivery_id",
@@ -133,7 +134,7 @@ plan_of(EwhStatement which)
 		return plans[which];
 	for (; nargs < MAX_ARGS && s->types[nargs]; nargs++)
 		types[nargs] = DatumGetObjectId(DirectFunctionCall1(regtypein, CStringGetDatum(s->types[nargs])));
-	plan = SPI_prepare(s->sql, nargs, types);
+	plan = SPI_prepare_cursor(s->sql, nargs, types, s->planned_once ? CURSOR_OPT_GENERIC_PLAN : 0);
 	if (plan == NULL || SPI_keepplan(plan) != 0)
 		elog(ERROR, "could not prepare statement %s: %s", s->name, SPI_result_code_string(SPI_result));
 	plans[which] = plan;
