@@ -59,6 +59,13 @@ SELECT import_statement('rec', 'csv', E'account,booking_date,amount,currency,cou
   'X,2025-10-27,88.00,EUR,P,K21\nY,2025-10-27,40.00,CHF,P,K22\nY,2025-10-27,4.00,CHF,P,K23\nX,2025-10-27,9.00,EUR,Q,K25\nX,2025-10-28,8.00,EUR,R,K26\n');
 SELECT payout, line, bank, state, matched_by FROM pg_temp.rec WHERE value_date BETWEEN '2025-10-26' AND '2025-10-29' ORDER BY 1, 2;
 
+-- What the amount paired, a person takes apart.
+SELECT pg_temp.fact('rec-shop', 'h1', 'payout.paid', 'F', 66.00, '2025-10-29');
+SELECT import_statement('rec', 'csv', E'account,booking_date,amount,currency,bank_ref\nX,2025-10-30,66.00,EUR,K27\n');
+SELECT payout, line, state, matched_by FROM pg_temp.rec WHERE payout = 'F' OR line LIKE '%K27%';
+SELECT unmatch('rec', 'K27', 'F', 'bob', 'a customer''s money') > 0 AS unmatched;
+SELECT payout, line, state, matched_by FROM pg_temp.rec WHERE payout = 'F' OR line LIKE '%K27%' ORDER BY 1;
+
 -- The policies: a line as the arrival of its payout, and lines that post. Set back, the books are what they were.
 CREATE TEMP TABLE before AS SELECT * FROM pg_temp.balances;
 SELECT set_policy('rec', 'payout_arrives', 'on_statement');
