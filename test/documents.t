@@ -113,4 +113,21 @@ for name, change in [("no id", {"id": None}), ("no amount", {"amount": None}), (
     state = states([json.dumps({**base, "data": data})])[0]
     ok(not accepts(SCHEMA, {**base, "data": data}) and state.endswith("quarantined"), "schema and reading refuse " + name, state)
 
+# 3. the table of mappings counts what is tested
+def mapping_rows():
+    bodies = {}
+    for column, name in enumerate(("events.jsonl", "documented.jsonl")):
+        for line in read("test/data/" + name).splitlines():
+            bodies.setdefault(json.loads(line)["provider"], [0, 0])[column] += 1
+    for file in sorted(os.listdir(os.path.join(ROOT, "providers"))):
+        provider = json.loads(read("providers/" + file))
+        families = sorted({row["kind"].split(".")[0] for row in provider.get("events", [])} - {"other"})
+        samples, documented = bodies.get(file[:-5], [0, 0])
+        yield "| `%s` | %s | %s | %s |" % (file[:-5], samples or "—", documented or "—", ", ".join(families) or "nothing")
+
+
+page = read("docs/providers.md")
+for row in mapping_rows():
+    ok(row in page, "providers.md: mapping of %s" % row.split("`")[1], row)
+
 print("1..%d" % len(checks))
