@@ -23,8 +23,10 @@ ISOLATION = $(sort $(patsubst specs/%.spec,%,$(wildcard specs/*.spec)))
 ISOLATION_OPTS = --inputdir=. --load-extension=erp_webhook
 
 PG_CPPFLAGS = -Isrc $(shell xml2-config --cflags 2>/dev/null)
-PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare
-SHLIB_LINK = -lcrypto -lssl -lcurl -lxml2
+# -fno-plt and -Bsymbolic-functions: calls into the server, OpenSSL and between our own files without a detour (a tenth of
+# verify(), see bench/verify.sh), and nobody else's function of the same name in place of ours.
+PG_CFLAGS = -fno-plt -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare
+SHLIB_LINK = -Wl,-Bsymbolic-functions -lcrypto -lssl -lcurl -lxml2
 
 PG_CONFIG ?= pg_config
 GOALS_WITHOUT_SERVER = demo test fuzz dependencies interop order order10k hammer abuse crash bench

@@ -19,6 +19,9 @@
 /* Leaf, intermediates and a root: nobody's chain is longer. */
 #define MAX_CHAIN 8
 
+/* OpenSSL's level 2: RSA of 2048 bits and more, no SHA-1 in a certificate's signature. */
+#define AUTH_LEVEL 2
+
 static int
 no_passphrase(char *buf, int size, int rwflag, void *arg)
 {
@@ -105,6 +108,7 @@ chain_holds(STACK_OF(X509) *chain, STACK_OF(X509) *roots, TimestampTz at)
 		param = X509_STORE_CTX_get0_param(ctx);
 		X509_VERIFY_PARAM_set_time(param, (time_t) timestamptz_to_time_t(at));
 		X509_VERIFY_PARAM_set_depth(param, MAX_CHAIN);
+		X509_VERIFY_PARAM_set_auth_level(param, AUTH_LEVEL);
 		/* The root is pinned whether or not it signed itself. */
 		X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
 		holds = X509_verify_cert(ctx) == 1;

@@ -166,6 +166,7 @@ ewh_jwe_open(const EwhScheme *scheme, EwhBytes compact, EwhBytes secret, EwhKey 
 			ewh_gcm_open(key, part[IV], text[HEADER], part[CIPHERTEXT], part[TAG], plain);
 	else
 		opened = ewh_cbc_hs256_open(key, part[IV], text[HEADER], part[CIPHERTEXT], part[TAG], plain);
-	ewh_wipe(wrapped ? (void *) key.data : NULL, key.len);
+	if (key.data != secret.data)
+		ewh_wipe((void *) key.data, key.len);
 	return opened ? NULL : EWH_DECRYPT_FAILED;
 }

@@ -221,13 +221,16 @@ ewh_prove_equal(EwhTrial *trial, EwhBytes raw)
 		EwhMessage	message = {NULL, 0, 0};
 		EwhBytes	expected;
 		const char *reason;
+		bool		equal;
 
 		trial->view.secret = trial->secrets[i]->value;
 		reason = ewh_template_render(trial->scheme->expected, &trial->view, &message);
 		if (reason)
 			return reason;
 		expected = ewh_message_join(&message);
-		if (expected.len == raw.len && ewh_constant_equal(expected.data, raw.data, raw.len))
+		equal = expected.len == raw.len && ewh_constant_equal(expected.data, raw.data, raw.len);
+		ewh_wipe((void *) expected.data, expected.len);
+		if (equal)
 		{
 			trial->verdict->secret_id = trial->secrets[i]->secret_id;
 			return NULL;

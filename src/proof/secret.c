@@ -54,11 +54,13 @@ static EwhKey *
 shared_key(const EwhScheme *scheme, EwhBytes text)
 {
 	EwhBytes	bytes;
+	EwhBytes	decoded;
 	unsigned char derived[EWH_MAX_MAC];
 	EwhKey	   *key;
 
 	if (!shared_bytes(scheme, text, &bytes))
 		return NULL;
+	decoded = bytes;
 	if (scheme->derives)
 	{
 		EwhMessage	message = {&bytes, 1, 1};
@@ -69,6 +71,8 @@ shared_key(const EwhScheme *scheme, EwhBytes text)
 	}
 	key = ewh_key_shared(scheme->digest, bytes);
 	ewh_wipe(derived, sizeof(derived));
+	if (decoded.data != text.data)
+		ewh_wipe((void *) decoded.data, decoded.len);
 	return key;
 }
 
