@@ -124,7 +124,8 @@ keep_request(EwhSource *source, const EwhArrival *arrival, const EwhRequest *req
 }
 
 /*
- * What a genuine request says, as rows. Where the scheme signs nothing, nothing is genuine: whatever the source's trust, the provider is asked.
+ * What a genuine request says, as rows. Where the scheme signs nothing, nothing is genuine: whatever the source's trust,
+ * the provider is asked.
  */
 static void
 accept(EwhSource *source, const EwhArrival *arrival, const EwhRequest *req, const EwhVerdict *verdict,

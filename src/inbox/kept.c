@@ -1,8 +1,9 @@
 /*
  * kept.c: which headers are kept with a body: those its provider's rows read, so that it can be proven and read again.
  *
- * A row names a header as `header:name` or `header:one|other`, in any of its strings or keys (the tests of a match). A static credential (alg `equal`)
- * is the exception: its header is the secret itself, proves nothing about the bytes, and is not kept.
+ * A row names a header as `header:name` or `header:one|other`, in any of its strings or keys (the tests of a match). A
+ * static credential (alg `equal`) is the exception: its header is the secret itself, proves nothing about the bytes, and
+ * is not kept.
  */
 #include "postgres.h"
 
@@ -20,7 +21,8 @@ static bool
 is_token_char(char c)
 {
 	/* RFC 9110 section 5.6.2, without '|' which separates alternatives here. */
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c != '\0' && strchr("!#$%&'*+-.^_`~", c) != NULL);
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		(c != '\0' && strchr("!#$%&'*+-.^_`~", c) != NULL);
 }
 
 static bool

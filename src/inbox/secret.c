@@ -20,7 +20,7 @@ bytes_arg(FunctionCallInfo fcinfo, int n)
 }
 
 PG_FUNCTION_INFO_V1(erp_webhook_seal);
-/* seal(kind text, company_id int, owner_id int, secret_id int, purpose text, secret text, OUT sealed bytea, OUT key_name text) */
+/* seal(kind text, company_id int, owner_id int, secret_id int, purpose text, secret text, OUT sealed, OUT key_name) */
 Datum
 erp_webhook_seal(PG_FUNCTION_ARGS)
 {
