@@ -8,27 +8,42 @@ RETURN CASE policy WHEN 'refund' THEN 'credit_note' WHEN 'allocate' THEN 'by_ref
 COMMENT ON FUNCTION erp_webhook.policy_default(text) IS 'what holds where a company never set the policy';
 
 CREATE FUNCTION erp_webhook.policy_on(company_id int, policy text, day date) RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN coalesce(
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN coalesce(
   (SELECT p.value FROM erp_webhook.policy p
    WHERE p.company_id = policy_on.company_id AND p.policy = policy_on.policy AND p.valid_from <= day
    ORDER BY p.valid_from DESC LIMIT 1),
   (SELECT p.value FROM erp_webhook.policy p
    WHERE p.company_id = policy_on.company_id AND p.policy = policy_on.policy ORDER BY p.valid_from LIMIT 1),
   erp_webhook.policy_default(policy));
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.policy_on(int, text, date) IS 'the value that holds on a day: the latest valid by then, else the first, else the default';
 
 -- The one policy that is about the present: the last value set closes the books, whatever it was before.
 CREATE FUNCTION erp_webhook.closed_until(company_id int) RETURNS date
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN coalesce((SELECT p.value::date FROM erp_webhook.policy p
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN coalesce((SELECT p.value::date FROM erp_webhook.policy p
                  WHERE p.company_id = closed_until.company_id AND p.policy = 'closed_until' ORDER BY p.set_at DESC LIMIT 1),
                 '-infinity'::date);
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.closed_until(int) IS 'the last day that is closed';
 
 CREATE FUNCTION erp_webhook.day_of(company_id int, at timestamptz) RETURNS date
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN (at AT TIME ZONE erp_webhook.policy_on(company_id, 'time_zone', (at AT TIME ZONE 'UTC')::date))::date;
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN (at AT TIME ZONE erp_webhook.policy_on(company_id, 'time_zone', (at AT TIME ZONE 'UTC')::date))::date;
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.day_of(int, timestamptz) IS 'the day of a moment where the company is';
 
 CREATE FUNCTION erp_webhook.open_day(day date, closed_until date) RETURNS date
@@ -37,9 +52,14 @@ RETURN CASE WHEN day > closed_until THEN day ELSE closed_until + 1 END;
 COMMENT ON FUNCTION erp_webhook.open_day(date, date) IS 'the day itself, or the first open one after it';
 
 CREATE FUNCTION erp_webhook.digits_of(currency text) RETURNS int
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN coalesce((SELECT min(c.digits) FROM erp_webhook.provider_currency c
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN coalesce((SELECT min(c.digits) FROM erp_webhook.provider_currency c
                  WHERE c.provider = '*' AND c.currency = digits_of.currency), 2);
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.digits_of(text) IS 'decimals of a currency (ISO 4217)';
 
 -- An undated fact sorts after every dated one: it stands a thousand years later. Hours, not years: exact and in every time zone the same.
@@ -49,8 +69,13 @@ RETURN coalesce(occurred_at, coalesce(signed_at, received_at) + interval '876600
 COMMENT ON FUNCTION erp_webhook.moment(timestamptz, timestamptz, timestamptz) IS 'the time that orders facts';
 
 CREATE FUNCTION erp_webhook.day_of_moment(company_id int, moment timestamptz) RETURNS date
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN erp_webhook.day_of(company_id, CASE WHEN moment < '2900-01-01 00:00:00+00' THEN moment ELSE moment - interval '8766000 hours' END);
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN erp_webhook.day_of(company_id, CASE WHEN moment < '2900-01-01 00:00:00+00' THEN moment ELSE moment - interval '8766000 hours' END);
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.day_of_moment(int, timestamptz) IS 'the day of a fact, dated or not';
 
 CREATE FUNCTION erp_webhook.check_policy(policy text, value text) RETURNS void

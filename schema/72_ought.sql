@@ -13,24 +13,39 @@ RETURN 'bank' || coalesce(':' || nullif(settings->>'bank', ''), '');
 COMMENT ON FUNCTION erp_webhook.bank_account(jsonb) IS 'the ledger account of a source''s bank: settings.bank names it where there are several';
 
 CREATE FUNCTION erp_webhook.day_of_event(company_id int, event_id bigint) RETURNS date
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN (SELECT erp_webhook.day_of(e.company_id, coalesce(e.occurred_at, e.signed_at, e.received_at))
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN (SELECT erp_webhook.day_of(e.company_id, coalesce(e.occurred_at, e.signed_at, e.received_at))
         FROM erp_webhook.event e WHERE e.company_id = day_of_event.company_id AND e.event_id = day_of_event.event_id);
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.day_of_event(int, bigint) IS 'the day of a fact';
 
 CREATE FUNCTION erp_webhook.arrives_on_paid(company_id int, event_id bigint) RETURNS boolean
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN erp_webhook.policy_on(company_id, 'payout_arrives', erp_webhook.day_of_event(company_id, event_id)) = 'on_paid';
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN erp_webhook.policy_on(company_id, 'payout_arrives', erp_webhook.day_of_event(company_id, event_id)) = 'on_paid';
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.arrives_on_paid(int, bigint) IS 'does a payout of that fact''s day arrive by itself, or wait for its bank line?';
 
 -- Whom a provider's name for a customer stands for. A person who assigns says an account number outright.
 CREATE FUNCTION erp_webhook.linked_account(company_id int, source_id int, account_ref text) RETURNS int
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN coalesce(
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN coalesce(
   (SELECT l.account_id FROM erp_webhook.account_link l
    WHERE l.company_id = linked_account.company_id AND l.source_id = linked_account.source_id AND l.external_ref = account_ref),
   (SELECT a.account_id FROM erp_webhook.account a
    WHERE a.company_id = linked_account.company_id AND account_ref LIKE 'account_no:%' AND a.account_no = substr(account_ref, 12)));
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.linked_account(int, int, text) IS 'the account a provider''s customer is linked to';
 
 -- A reference is an invoice number if there is such an invoice; else its words are.
@@ -40,39 +55,57 @@ RETURN CASE WHEN reference ~ '[,;|\s]' THEN array_remove(regexp_split_to_array(r
 COMMENT ON FUNCTION erp_webhook.words(text) IS 'a reference split at comma, semicolon, bar and white space';
 
 CREATE FUNCTION erp_webhook.numbers_in(refs text[]) RETURNS text[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN (SELECT coalesce(array_agg(DISTINCT n.number), '{}')
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN (SELECT coalesce(array_agg(DISTINCT n.number), '{}')
         FROM unnest(refs) r (ref) CROSS JOIN LATERAL (SELECT r.ref UNION SELECT unnest(erp_webhook.words(r.ref))) n (number)
         WHERE n.number <> '');
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.numbers_in(text[]) IS 'every invoice number that references may mean: each whole, and its words';
 
 -- A debit of the bank concerns a customer only if it names one: by a receipt it takes back, an invoice, or a linked account.
 CREATE FUNCTION erp_webhook.debit_concerns(company_id int, o erp_webhook.money_object) RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN CASE
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN CASE
   WHEN EXISTS (SELECT FROM erp_webhook.money_object r WHERE r.company_id = debit_concerns.company_id AND r.source_id = (o).source_id
                  AND r.object IN ('payment', 'bank') AND r.object_ref = (o).payment_ref AND r.succeeded_at IS NOT NULL AND NOT r.debit_side) THEN 'receipt'
   WHEN EXISTS (SELECT FROM erp_webhook.invoice i WHERE i.company_id = debit_concerns.company_id
                  AND i.number = ANY (erp_webhook.numbers_in((o).refs))) THEN 'invoice'
   WHEN erp_webhook.linked_account(debit_concerns.company_id, (o).source_id, (o).account_ref) IS NOT NULL THEN 'account'
 END;
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.debit_concerns(int, erp_webhook.money_object) IS 'what makes a bank debit a customer''s: receipt, invoice, account; NULL: nothing, it waits in bank_unassigned';
 
 -- A cumulative refund adds what it exceeds the refunds we know by themselves, failed later or not.
 CREATE FUNCTION erp_webhook.refunded_unseen(company_id int, source_id int, payment_ref text, currency text, total numeric) RETURNS numeric
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN greatest(0, total - (
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN greatest(0, total - (
   SELECT coalesce(sum(r.amount), 0) FROM erp_webhook.money_object r
   WHERE r.company_id = refunded_unseen.company_id AND r.source_id = refunded_unseen.source_id AND r.payment_ref = refunded_unseen.payment_ref
     AND (r.object <> 'payment' OR r.object_ref <> r.payment_ref)
     AND r.object = 'refund' AND r.currency = refunded_unseen.currency AND r.succeeded_at IS NOT NULL));
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.refunded_unseen(int, int, text, text, numeric) IS 'SETTLEMENT 1.6: a cumulative refund less the refunds known one by one';
 
 CREATE FUNCTION erp_webhook.ought_of_objects(company_id int, keys erp_webhook.object_key[]) RETURNS SETOF erp_webhook.booking
-LANGUAGE sql STABLE PARALLEL SAFE
-BEGIN ATOMIC
-  WITH asked AS (
-    SELECT DISTINCT k.source_id, k.object, k.object_ref FROM unnest(ought_of_objects.keys) k
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY WITH asked AS (
+    SELECT DISTINCT k.* FROM erp_webhook.keyed(ought_of_objects.company_id, ought_of_objects.keys) k
   ), known AS (
     SELECT o.*, 'clearing:' || s.name AS clearing,
            CASE WHEN o.object = 'bank' THEN erp_webhook.line_bank(o.company_id, o.source_id, o.object_ref)
@@ -80,7 +113,7 @@ BEGIN ATOMIC
            CASE WHEN o.effective THEN o.amount ELSE 0 END AS counts,
            CASE WHEN o.object = 'bank' AND o.debit_side THEN erp_webhook.debit_concerns(o.company_id, o) END AS concerns
     FROM asked k
-    JOIN erp_webhook.money_object o ON o.company_id = ought_of_objects.company_id AND o.source_id = k.source_id
+    JOIN erp_webhook.money_object o ON o.company_id = k.company_id AND o.source_id = k.source_id
       AND o.object = k.object AND o.object_ref = k.object_ref
     JOIN erp_webhook.source s ON s.company_id = o.company_id AND s.source_id = o.source_id
     WHERE o.succeeded_at IS NOT NULL
@@ -104,7 +137,7 @@ BEGIN ATOMIC
     -- A payout leaves the provider, and then arrives.
     (o.object = 'payout', 'payout', 'in_transit', o.clearing, o.currency, o.counts, o.decided_by, NULL),
     (o.object = 'payout', 'arrival', o.bank, 'in_transit', o.currency,
-       CASE WHEN erp_webhook.arrives_by_itself(o.company_id, o.source_id, o.object_ref, o.denomination, o.decided_by) THEN o.counts ELSE 0 END, o.decided_by,
+       CASE WHEN o.object = 'payout' AND erp_webhook.arrives_by_itself(o.company_id, o.source_id, o.object_ref, o.denomination, o.decided_by) THEN o.counts ELSE 0 END, o.decided_by,
        CASE WHEN o.effective THEN o.value_date END),
     -- Money changed at the provider.
     (o.object = 'conversion', 'conversion', 'exchange', o.clearing, o.currency, o.counts, o.decided_by, NULL),
@@ -118,7 +151,8 @@ BEGIN ATOMIC
   UNION ALL
   SELECT a.source_id, 'arrival', a.object_ref, a.debit, 'in_transit', a.currency, a.amount, a.event_id, a.day
   FROM erp_webhook.arrivals(ought_of_objects.company_id, ought_of_objects.keys) a;
-END;
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.ought_of_objects(int, erp_webhook.object_key[]) IS 'what ought to be booked of objects, rule by rule';
 
 -- The rules of invoices. What they were credited and written off follows from allocation, which also says the fact behind it.
@@ -126,15 +160,18 @@ CREATE TYPE erp_webhook.invoice_cause AS (invoice_id bigint, credited_by bigint,
 COMMENT ON TYPE erp_webhook.invoice_cause IS 'which facts, of which days, made an invoice''s credit notes and write-off what they are';
 
 CREATE FUNCTION erp_webhook.ought_of_invoices(company_id int, causes erp_webhook.invoice_cause[]) RETURNS SETOF erp_webhook.booking
-LANGUAGE sql STABLE PARALLEL SAFE
-BEGIN ATOMIC
-  WITH known AS (
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY WITH known AS (
     SELECT i.*, c.credited_by, c.credited_on, c.written_off_by, c.written_off_on, coalesce(i.issued_on, CURRENT_DATE) AS issued,
            CASE WHEN i.state = 'void' THEN 0 ELSE i.total - i.tax END AS sold,
            CASE WHEN i.state = 'void' THEN 0 ELSE i.tax END AS taxed,
            CASE WHEN i.tax > 0 THEN round(i.credited * i.tax / i.total, erp_webhook.digits_of(i.currency)) ELSE 0 END AS untaxed
-    FROM unnest(ought_of_invoices.causes) c
-    JOIN erp_webhook.invoice i ON i.company_id = ought_of_invoices.company_id AND i.invoice_id = c.invoice_id
+    FROM (SELECT ought_of_invoices.company_id AS company_id, c.* FROM unnest(ought_of_invoices.causes) c OFFSET 0) c  -- see keyed()
+    JOIN erp_webhook.invoice i ON i.company_id = c.company_id AND i.invoice_id = c.invoice_id
   )
   SELECT 0, r.books, i.number, r.debit, r.credit, i.currency, r.amount, r.event_id, coalesce(r.day, i.issued)
   FROM known i
@@ -149,7 +186,8 @@ BEGIN ATOMIC
     (true, 'write_off', 'write_off', 'receivable', i.written_off, i.written_off_by, i.written_off_on)
   ) r (holds, books, debit, credit, amount, event_id, day)
   WHERE r.holds;
-END;
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.ought_of_invoices(int, erp_webhook.invoice_cause[]) IS 'what ought to be booked of invoices, rule by rule';
 
 CREATE FUNCTION erp_webhook.booked_of(company_id int, keys erp_webhook.object_key[])
@@ -157,12 +195,12 @@ RETURNS TABLE (source_id int, object text, object_ref text, debit text, credit t
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
   WITH asked AS (
-    SELECT DISTINCT k.source_id, k.object, k.object_ref FROM unnest(booked_of.keys) k
+    SELECT DISTINCT k.* FROM erp_webhook.keyed(booked_of.company_id, booked_of.keys) k
   )
   SELECT v.source_id, v.object, v.object_ref, least(e.debit, e.credit), greatest(e.debit, e.credit), e.currency,
          sum(CASE WHEN e.debit < e.credit THEN e.amount ELSE -e.amount END)
   FROM asked k
-  JOIN erp_webhook.voucher v ON v.company_id = booked_of.company_id AND v.source_id = k.source_id
+  JOIN erp_webhook.voucher v ON v.company_id = k.company_id AND v.source_id = k.source_id
     AND v.object = k.object AND v.object_ref = k.object_ref
   JOIN erp_webhook.entry e ON e.company_id = v.company_id AND e.voucher_id = v.voucher_id
   GROUP BY v.source_id, v.object, v.object_ref, least(e.debit, e.credit), greatest(e.debit, e.credit), e.currency;
@@ -172,9 +210,12 @@ COMMENT ON FUNCTION erp_webhook.booked_of(int, erp_webhook.object_key[]) IS 'wha
 -- What is still to be posted: ought − booked, per object and pair of accounts, each with the fact that made the difference.
 CREATE FUNCTION erp_webhook.differences(company_id int, keys erp_webhook.object_key[], ought erp_webhook.booking[])
 RETURNS SETOF erp_webhook.booking
-LANGUAGE sql STABLE PARALLEL SAFE
-BEGIN ATOMIC
-  WITH due AS (
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY WITH due AS (
     SELECT o.source_id, o.object, o.object_ref, least(o.debit, o.credit) AS debit, greatest(o.debit, o.credit) AS credit, o.currency,
            sum(CASE WHEN o.debit < o.credit THEN o.amount ELSE -o.amount END) AS amount, max(o.event_id) AS event_id, max(o.day) AS day
     FROM unnest(differences.ought) o
@@ -192,13 +233,15 @@ BEGIN ATOMIC
     -- Asked inside, not beside the join: else every line is compared with every other.
     WHERE f.day IS NULL AND (d.source_id, d.object, d.object_ref) = (f.source_id, f.object, f.object_ref)) c ON true
   WHERE f.amount <> 0;
-END;
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.differences(int, erp_webhook.object_key[], erp_webhook.booking[]) IS 'ought − booked';
 
 -- The one place that posts. One voucher per object, its next step, dated by the fact or the first open day.
 CREATE FUNCTION erp_webhook.post(company_id int, keys erp_webhook.object_key[], ought erp_webhook.booking[]) RETURNS bigint[]
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+SET enable_hashjoin = on
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -12,16 +12,16 @@ CREATE FUNCTION erp_webhook.invoices_named(company_id int, groups erp_webhook.ob
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
   WITH receipt AS (
-    SELECT o.source_id, o.object, o.object_ref, o.refs, o.ref_amounts, o.subscription_ref
-    FROM unnest(invoices_named.groups) g
-    JOIN erp_webhook.money_object o ON o.company_id = invoices_named.company_id AND o.source_id = g.source_id
+    SELECT o.company_id, o.source_id, o.object, o.object_ref, o.refs, o.ref_amounts, o.subscription_ref
+    FROM erp_webhook.keyed(invoices_named.company_id, invoices_named.groups) g
+    JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id
       AND o.object = g.object AND o.object_ref = g.object_ref
   ), given AS (
-    SELECT r.source_id, r.object, r.object_ref, g.n, w.m, w.number, g.ceiling
+    SELECT r.company_id, r.source_id, r.object, r.object_ref, g.n, w.m, w.number, g.ceiling
     FROM receipt r
     CROSS JOIN LATERAL unnest(r.refs, r.ref_amounts) WITH ORDINALITY g (ref, ceiling, n)
     CROSS JOIN LATERAL unnest(
-      CASE WHEN EXISTS (SELECT FROM erp_webhook.invoice i WHERE i.company_id = invoices_named.company_id AND i.number = g.ref)
+      CASE WHEN EXISTS (SELECT FROM erp_webhook.invoice i WHERE i.company_id = r.company_id AND i.number = g.ref)
            THEN ARRAY[g.ref] ELSE erp_webhook.words(g.ref) END) WITH ORDINALITY w (number, m)
   ), named AS (
     SELECT DISTINCT ON (g.source_id, g.object, g.object_ref, g.number) g.*
@@ -30,28 +30,28 @@ BEGIN ATOMIC
   SELECT g.source_id, g.object, g.object_ref, row_number() OVER (PARTITION BY g.source_id, g.object, g.object_ref ORDER BY g.n, g.m),
          g.number, g.ceiling, i.invoice_id, i.account_id, i.currency
   FROM named g
-  LEFT JOIN erp_webhook.invoice i ON i.company_id = invoices_named.company_id AND i.number = g.number
+  LEFT JOIN erp_webhook.invoice i ON i.company_id = g.company_id AND i.number = g.number
   UNION ALL
   SELECT r.source_id, r.object, r.object_ref,
          row_number() OVER (PARTITION BY r.source_id, r.object, r.object_ref ORDER BY i.due_on, i.number COLLATE "C"),
          i.number, NULL, i.invoice_id, i.account_id, i.currency
   FROM receipt r
-  JOIN erp_webhook.invoice i ON i.company_id = invoices_named.company_id AND i.subscription_ref = r.subscription_ref
+  JOIN erp_webhook.invoice i ON i.company_id = r.company_id AND i.subscription_ref = r.subscription_ref
   WHERE coalesce(cardinality(r.refs), 0) = 0;
 END;
 COMMENT ON FUNCTION erp_webhook.invoices_named(int, erp_webhook.object_key[]) IS 'SETTLEMENT 2.3 and 2.5: what receipts refer to, in the order given; invoice_id NULL: no such invoice';
 
 -- What moved for each receipt, per currency.
-CREATE FUNCTION erp_webhook.receipt_figures(company_id int, groups erp_webhook.object_key[]) RETURNS TABLE (
-  source_id int, object text, object_ref text, currency text, at timestamptz, captured numeric, reversed numeric,
+CREATE FUNCTION erp_webhook.receipt_figures(company int, groups erp_webhook.object_key[]) RETURNS TABLE (
+  company_id int, source_id int, object text, object_ref text, currency text, at timestamptz, captured numeric, reversed numeric,
   withdrawn numeric, reinstated numeric, refunded numeric, credited numeric, fee numeric, taken_back_by bigint)
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
   WITH member AS (
     SELECT m.grouped_as, m.group_ref, (m.o).*,
            (m.o).object = 'payment' AND NOT (m.o).reversal OR (m.o).object = 'bank' AND NOT (m.o).debit_side AS is_receipt,
-           CASE WHEN (m.o).object = 'bank' AND (m.o).debit_side THEN erp_webhook.debit_concerns(receipt_figures.company_id, m.o) END AS concerns
-    FROM erp_webhook.objects_of(receipt_figures.company_id, receipt_figures.groups) m
+           CASE WHEN (m.o).object = 'bank' AND (m.o).debit_side THEN erp_webhook.debit_concerns(receipt_figures.company, m.o) END AS concerns
+    FROM erp_webhook.objects_of(receipt_figures.company, receipt_figures.groups) m
     WHERE (m.o).succeeded_at IS NOT NULL AND (m.o).currency IS NOT NULL
   ), moved AS (
     SELECT m.*,
@@ -63,7 +63,7 @@ BEGIN ATOMIC
     WHERE NOT (m.object = 'bank' AND m.debit_side)
        OR CASE WHEN m.object_ref = m.group_ref AND m.grouped_as = 'bank' THEN m.concerns IN ('invoice', 'account') ELSE m.concerns = 'receipt' END
   )
-  SELECT m.source_id, m.grouped_as, m.group_ref, m.currency, min(m.succeeded_at) FILTER (WHERE m.is_receipt),
+  SELECT m.company_id, m.source_id, m.grouped_as, m.group_ref, m.currency, min(m.succeeded_at) FILTER (WHERE m.is_receipt),
          coalesce(sum(m.amount) FILTER (WHERE m.is_receipt), 0),
          coalesce(sum(m.amount) FILTER (WHERE CASE WHEN m.is_receipt THEN NOT m.effective
                     ELSE m.effective AND (m.object = 'payment' AND m.reversal OR m.object = 'bank') END), 0),
@@ -75,7 +75,7 @@ BEGIN ATOMIC
          coalesce(sum(m.fee) FILTER (WHERE m.fee_currency = m.currency), 0),
          max(m.decided_by) FILTER (WHERE NOT m.is_receipt OR NOT m.effective)
   FROM moved m
-  GROUP BY m.source_id, m.grouped_as, m.group_ref, m.currency;
+  GROUP BY m.company_id, m.source_id, m.grouped_as, m.group_ref, m.currency;
 END;
 COMMENT ON FUNCTION erp_webhook.receipt_figures(int, erp_webhook.object_key[]) IS
   'captured, reversed, disputed, refunded of receipts; credited: the refunds whose day''s policy makes a credit note of them';
@@ -100,7 +100,7 @@ BEGIN ATOMIC
                     erp_webhook.day_of_moment(receipts_standing.company_id, f.at)) = 'due_date', false),
          f.taken_back_by
   FROM figures f
-  JOIN erp_webhook.money_object o ON o.company_id = receipts_standing.company_id AND o.source_id = f.source_id
+  JOIN erp_webhook.money_object o ON o.company_id = f.company_id AND o.source_id = f.source_id
     AND o.object = f.object AND o.object_ref = f.object_ref
   LEFT JOIN owner w ON w.source_id = f.source_id AND w.object = f.object AND w.object_ref = f.object_ref;
 END;
@@ -154,72 +154,104 @@ COMMENT ON FUNCTION erp_webhook.allocate(numeric[], numeric[], int[], int[], num
   'SETTLEMENT 2.3 and 2.4: the two passes over receipts in order';
 
 CREATE TYPE erp_webhook.allocated AS (
-  receipt int, invoice_id bigint, amount numeric, gross numeric);
-COMMENT ON TYPE erp_webhook.allocated IS 'what a receipt pays of an invoice, and what it would pay had nothing been refunded';
+  receipt int, source_id int, object text, object_ref text, at timestamptz, event_id bigint, invoice_id bigint, amount numeric, gross numeric);
+COMMENT ON TYPE erp_webhook.allocated IS 'what a receipt (the nth in order) pays of an invoice, and what it would pay had nothing been refunded';
 
--- Both runs of the passes over whole components: all receipts and invoices that can reach each other.
-CREATE FUNCTION erp_webhook.allocation_of(company_id int, receipts erp_webhook.standing[], invoices erp_webhook.invoice[])
-RETURNS SETOF erp_webhook.allocated
-LANGUAGE plpgsql STABLE
+CREATE TYPE erp_webhook.naming AS (source_id int, object text, object_ref text, n bigint, ceiling numeric, invoice_id bigint, currency text);
+COMMENT ON TYPE erp_webhook.naming IS 'an invoice that a receipt names, in the order it does';
+
+-- The queues of the second pass: for each account and currency, the places of its invoices by due date.
+CREATE FUNCTION erp_webhook.queues(receipts erp_webhook.standing[], invoices erp_webhook.invoice[],
+  OUT receipt_queue int[], OUT queue_first int[], OUT queue_last int[], OUT queue int[])
+LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
+SET enable_hashjoin = on
+AS $$
+#variable_conflict use_column
+BEGIN
+  WITH waiting AS (
+    SELECT i.account_id, i.currency, i.n AS invoice, row_number() OVER (ORDER BY i.account_id, i.currency, i.due_on, i.number COLLATE "C") AS place
+    FROM (SELECT i.*, row_number() OVER (ORDER BY i.invoice_id) AS n FROM unnest(invoices) i) i
+  ), line AS (
+    SELECT w.account_id, w.currency, min(w.place) AS first, max(w.place) AS last, row_number() OVER (ORDER BY min(w.place)) AS line
+    FROM waiting w GROUP BY w.account_id, w.currency
+  )
+  SELECT (SELECT array_agg(w.invoice ORDER BY w.place) FROM waiting w), (SELECT array_agg(l.first ORDER BY l.line) FROM line l),
+         (SELECT array_agg(l.last ORDER BY l.line) FROM line l),
+         (SELECT array_agg(CASE WHEN r.by_due_date THEN l.line END ORDER BY r.n)
+          FROM unnest(receipts) WITH ORDINALITY r (source_id, object, object_ref, currency, account_id, at, net, strength, gross, by_due_date, event_id, n)
+          LEFT JOIN line l ON l.account_id = r.account_id AND l.currency = r.currency)
+  INTO queue, queue_first, queue_last, receipt_queue;
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.queues(erp_webhook.standing[], erp_webhook.invoice[]) IS 'whose money goes to which invoices by due date';
+
+-- Both runs of the passes over whole components: all receipts and invoices that can reach each other. Nothing but its
+-- arguments is read.
+CREATE FUNCTION erp_webhook.allocation_of(receipts erp_webhook.standing[], invoices erp_webhook.invoice[], named erp_webhook.naming[])
+RETURNS SETOF erp_webhook.allocated
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+SET enable_hashjoin = on
 AS $$
 #variable_conflict use_column
 DECLARE
-  company constant int := allocation_of.company_id;
-  strengths numeric[]; gross numeric[]; rooms numeric[]; ids bigint[];
+  strengths numeric[]; gross numeric[]; rooms numeric[];
   pair_receipt int[]; pair_invoice int[]; pair_ceiling numeric[];
-  receipt_queue int[]; queue_first int[]; queue_last int[]; queue int[];
+  q record;
 BEGIN
   SELECT array_agg(r.strength ORDER BY r.n), array_agg(r.gross ORDER BY r.n) INTO strengths, gross
   FROM unnest(receipts) WITH ORDINALITY r (source_id, object, object_ref, currency, account_id, at, net, strength, gross, by_due_date, event_id, n);
+  SELECT array_agg(CASE WHEN i.state = 'void' THEN 0 ELSE greatest(0, i.total - i.elsewhere) END ORDER BY i.invoice_id) INTO rooms FROM unnest(invoices) i;
 
-  SELECT array_agg(i.invoice_id ORDER BY i.invoice_id),
-         array_agg(CASE WHEN i.state = 'void' THEN 0 ELSE greatest(0, i.total - i.elsewhere) END ORDER BY i.invoice_id) INTO ids, rooms
-  FROM unnest(invoices) i;
-
-  WITH r AS (
-    SELECT s.* FROM unnest(receipts)
-      WITH ORDINALITY s (source_id, object, object_ref, currency, account_id, at, net, strength, gross, by_due_date, event_id, n)
-    WHERE s.gross > 0 OR s.strength > 0
-  ), named AS (
+  WITH pair AS (
     SELECT r.n AS receipt, i.n AS invoice, c.ceiling, c.n
-    FROM r
-    JOIN erp_webhook.invoices_named(company, (SELECT array_agg(DISTINCT ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key) FROM r)) c
-      ON c.source_id = r.source_id AND c.object = r.object AND c.object_ref = r.object_ref AND c.currency = r.currency
-    JOIN unnest(ids) WITH ORDINALITY i (invoice_id, n) ON i.invoice_id = c.invoice_id
+    FROM unnest(receipts) WITH ORDINALITY r (source_id, object, object_ref, currency, account_id, at, net, strength, gross, by_due_date, event_id, n)
+    JOIN unnest(named) c ON c.source_id = r.source_id AND c.object = r.object AND c.object_ref = r.object_ref AND c.currency = r.currency
+    JOIN (SELECT i.invoice_id, row_number() OVER (ORDER BY i.invoice_id) AS n FROM unnest(invoices) i) i ON i.invoice_id = c.invoice_id
+    WHERE r.strength > 0 OR r.gross > 0
   )
   SELECT array_agg(p.receipt ORDER BY p.receipt, p.n), array_agg(p.invoice ORDER BY p.receipt, p.n), array_agg(p.ceiling ORDER BY p.receipt, p.n)
-  INTO pair_receipt, pair_invoice, pair_ceiling FROM named p;
+  INTO pair_receipt, pair_invoice, pair_ceiling FROM pair p;
 
   IF EXISTS (SELECT FROM unnest(receipts) r WHERE r.by_due_date AND r.account_id IS NOT NULL) THEN
-    WITH waiting AS (
-      SELECT i.account_id, i.currency, n.n AS invoice, row_number() OVER (ORDER BY i.account_id, i.currency, i.due_on, i.number COLLATE "C") AS place
-      FROM unnest(invoices) i JOIN unnest(ids) WITH ORDINALITY n (invoice_id, n) USING (invoice_id)
-    ), line AS (
-      SELECT w.account_id, w.currency, min(w.place) AS first, max(w.place) AS last, row_number() OVER (ORDER BY min(w.place)) AS line
-      FROM waiting w GROUP BY w.account_id, w.currency
-    )
-    SELECT (SELECT array_agg(w.invoice ORDER BY w.place) FROM waiting w), (SELECT array_agg(l.first ORDER BY l.line) FROM line l),
-           (SELECT array_agg(l.last ORDER BY l.line) FROM line l),
-           (SELECT array_agg(CASE WHEN r.by_due_date THEN l.line END ORDER BY r.n)
-            FROM unnest(receipts) WITH ORDINALITY r (source_id, object, object_ref, currency, account_id, at, net, strength, gross, by_due_date, event_id, n)
-            LEFT JOIN line l ON l.account_id = r.account_id AND l.currency = r.currency)
-    INTO queue, queue_first, queue_last, receipt_queue;
+    q := erp_webhook.queues(receipts, invoices);
+  ELSE
+    SELECT NULL::int[] AS receipt_queue, NULL::int[] AS queue_first, NULL::int[] AS queue_last, NULL::int[] AS queue INTO q;
   END IF;
 
   RETURN QUERY
     WITH net AS (
       SELECT a.receipt, a.invoice, sum(a.amount) AS amount
-      FROM erp_webhook.allocate(strengths, rooms, pair_receipt, pair_invoice, pair_ceiling, receipt_queue, queue_first, queue_last, queue) a
+      FROM erp_webhook.allocate(strengths, rooms, pair_receipt, pair_invoice, pair_ceiling, q.receipt_queue, q.queue_first, q.queue_last, q.queue) a
       GROUP BY a.receipt, a.invoice
     ), before AS (
       SELECT a.receipt, a.invoice, sum(a.amount) AS amount
-      FROM erp_webhook.allocate(gross, rooms, pair_receipt, pair_invoice, pair_ceiling, receipt_queue, queue_first, queue_last, queue) a
+      FROM erp_webhook.allocate(gross, rooms, pair_receipt, pair_invoice, pair_ceiling, q.receipt_queue, q.queue_first, q.queue_last, q.queue) a
       WHERE gross <> strengths GROUP BY a.receipt, a.invoice
     )
-    SELECT receipt, ids[invoice], coalesce(n.amount, 0), CASE WHEN gross = strengths THEN n.amount ELSE coalesce(b.amount, 0) END
-    FROM net n FULL JOIN before b USING (receipt, invoice);
+    SELECT x.receipt, r.source_id, r.object, r.object_ref, r.at, r.event_id, i.invoice_id, x.amount, x.gross
+    FROM (SELECT receipt, invoice, coalesce(n.amount, 0) AS amount, CASE WHEN gross = strengths THEN n.amount ELSE coalesce(b.amount, 0) END AS gross
+          FROM net n FULL JOIN before b USING (receipt, invoice)) x
+    JOIN unnest(receipts) WITH ORDINALITY r (source_id, object, object_ref, currency, account_id, at, net, strength, gross, by_due_date, event_id, n) ON r.n = x.receipt
+    JOIN (SELECT i.invoice_id, row_number() OVER (ORDER BY i.invoice_id) AS n FROM unnest(invoices) i) i ON i.n = x.invoice;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.allocation_of(int, erp_webhook.standing[], erp_webhook.invoice[]) IS
+COMMENT ON FUNCTION erp_webhook.allocation_of(erp_webhook.standing[], erp_webhook.invoice[], erp_webhook.naming[]) IS
   'SETTLEMENT 2.3 to 2.6: who pays what, and who would had nothing been refunded';
+
+CREATE FUNCTION erp_webhook.placed(receipts erp_webhook.standing[], allocated erp_webhook.allocated[]) RETURNS numeric[]
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  sums numeric[] := array_fill(0::numeric, ARRAY[coalesce(cardinality(receipts), 0)]);
+  a erp_webhook.allocated;
+BEGIN
+  FOREACH a IN ARRAY coalesce(allocated, '{}') LOOP
+    sums[a.receipt] := sums[a.receipt] + a.amount;
+  END LOOP;
+  RETURN sums;
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.placed(erp_webhook.standing[], erp_webhook.allocated[]) IS 'how much of each receipt invoices have';

@@ -14,25 +14,43 @@ COMMENT ON TYPE erp_webhook.scope IS
   'objects: money objects to book again; links: customers of providers that facts name';
 
 CREATE FUNCTION erp_webhook.join_keys(a erp_webhook.object_key[], b erp_webhook.object_key[]) RETURNS erp_webhook.object_key[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN (SELECT coalesce(array_agg(DISTINCT k::erp_webhook.object_key ORDER BY k::erp_webhook.object_key), '{}') FROM unnest(a || b) k);
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN (SELECT coalesce(array_agg(DISTINCT k::erp_webhook.object_key ORDER BY k::erp_webhook.object_key), '{}') FROM unnest(a || b) k);
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.join_keys(erp_webhook.object_key[], erp_webhook.object_key[]) IS 'the union, sorted';
 
 CREATE FUNCTION erp_webhook.join_ids(a bigint[], b bigint[]) RETURNS bigint[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN (SELECT coalesce(array_agg(DISTINCT u ORDER BY u), '{}') FROM unnest(a || b) u WHERE u IS NOT NULL);
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN (SELECT coalesce(array_agg(DISTINCT u ORDER BY u), '{}') FROM unnest(a || b) u WHERE u IS NOT NULL);
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.join_ids(bigint[], bigint[]) IS 'the union, sorted';
 
 CREATE FUNCTION erp_webhook.join_names(a text[], b text[]) RETURNS text[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN (SELECT coalesce(array_agg(DISTINCT u ORDER BY u), '{}') FROM unnest(a || b) u WHERE u IS NOT NULL);
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN (SELECT coalesce(array_agg(DISTINCT u ORDER BY u), '{}') FROM unnest(a || b) u WHERE u IS NOT NULL);
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.join_names(text[], text[]) IS 'the union, sorted';
 
 -- What events name by themselves.
 CREATE FUNCTION erp_webhook.named(events erp_webhook.event[]) RETURNS erp_webhook.scope
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-BEGIN ATOMIC
-  WITH about AS (
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN (WITH about AS (
     SELECT o.*, e.correlation, e.subscription_ref
     FROM erp_webhook.objects_named(named.events) o JOIN unnest(named.events) e USING (event_id)
   ), receipt AS (
@@ -57,8 +75,9 @@ BEGIN ATOMIC
     coalesce((SELECT array_agg(ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key) FROM receipt r), '{}'),
     coalesce((SELECT array_agg(DISTINCT ROW(a.source_id, a.object, a.object_ref)::erp_webhook.object_key) FROM about a), '{}'),
     coalesce((SELECT array_agg(DISTINCT ROW(e.source_id, 'link', e.account_ref)::erp_webhook.object_key)
-              FROM unnest(named.events) e WHERE e.account_ref IS NOT NULL), '{}'))::erp_webhook.scope;
-END;
+              FROM unnest(named.events) e WHERE e.account_ref IS NOT NULL), '{}'))::erp_webhook.scope);
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.named(erp_webhook.event[]) IS 'what events name by themselves';
 
 -- One round of widening: the invoices that receipts name, the receipts that name (or pay) those invoices, and, where
@@ -74,8 +93,8 @@ DECLARE
   said text[]; bare text[]; found bigint[]; more erp_webhook.object_key[]; known text[]; whose int[];
 BEGIN
   SELECT array_agg(r.ref), array_agg(o.subscription_ref) FILTER (WHERE coalesce(cardinality(o.refs), 0) = 0) INTO said, bare
-  FROM unnest(s.groups) g
-  JOIN erp_webhook.money_object o ON o.company_id = company AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
+  FROM erp_webhook.keyed(company, s.groups) g
+  JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
   LEFT JOIN LATERAL unnest(o.refs) r (ref) ON true;
   known := erp_webhook.join_names(s.numbers, erp_webhook.numbers_in(said));
   bare := erp_webhook.join_names(s.bare_subscriptions, bare);
@@ -106,10 +125,10 @@ BEGIN
   IF by_due_date THEN
     SELECT array_agg(DISTINCT r.account_id) INTO w.accounts
     FROM (SELECT unnest(s.accounts || whose)
-          UNION SELECT r.account_id FROM unnest(w.groups) g JOIN erp_webhook.receipt_standing r ON r.company_id = company
+          UNION SELECT r.account_id FROM erp_webhook.keyed(company, w.groups) g JOIN erp_webhook.receipt_standing r ON r.company_id = g.company_id
                   AND r.source_id = g.source_id AND r.object = g.object AND r.object_ref = g.object_ref
           UNION SELECT erp_webhook.linked_account(company, o.source_id, o.account_ref)
-                  FROM unnest(w.groups) g JOIN erp_webhook.money_object o ON o.company_id = company
+                  FROM erp_webhook.keyed(company, w.groups) g JOIN erp_webhook.money_object o ON o.company_id = g.company_id
                   AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref) r (account_id)
     WHERE r.account_id IS NOT NULL;
     w.accounts := coalesce(w.accounts, '{}');
@@ -126,9 +145,12 @@ COMMENT ON FUNCTION erp_webhook.widened(int, erp_webhook.scope, boolean) IS 'one
 
 -- The accounts that judging subscriptions may suspend or restore.
 CREATE FUNCTION erp_webhook.accounts_of_subscriptions(company_id int, subscriptions text[], numbers text[]) RETURNS int[]
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-  SELECT coalesce(array_agg(DISTINCT a.account_id ORDER BY a.account_id), '{}')
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN (SELECT coalesce(array_agg(DISTINCT a.account_id ORDER BY a.account_id), '{}')
   FROM (SELECT s.account_id FROM erp_webhook.subscription s
         WHERE s.company_id = accounts_of_subscriptions.company_id AND s.subscription_ref = ANY (subscriptions)
         UNION SELECT erp_webhook.linked_account(s.company_id, s.source_id, s.account_ref) FROM erp_webhook.subscription s
@@ -137,8 +159,9 @@ BEGIN ATOMIC
         WHERE i.company_id = accounts_of_subscriptions.company_id AND i.subscription_ref = ANY (subscriptions)
         UNION SELECT i.account_id FROM erp_webhook.invoice i
         WHERE i.company_id = accounts_of_subscriptions.company_id AND i.number = ANY (numbers)) a
-  WHERE a.account_id IS NOT NULL;
-END;
+  WHERE a.account_id IS NOT NULL);
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.accounts_of_subscriptions(int, text[], text[]) IS 'whom subscriptions may suspend';
 
 CREATE FUNCTION erp_webhook.widen(company_id int, s erp_webhook.scope) RETURNS erp_webhook.scope
@@ -162,8 +185,8 @@ BEGIN
   -- Subscriptions hear of payments of theirs and of receipts that name their invoices.
   SELECT erp_webhook.join_names(s.subscriptions, array_agg(x.ref)) INTO s.subscriptions
   FROM (SELECT i.subscription_ref FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (s.invoices)
-        UNION SELECT o.subscription_ref FROM unnest(s.touched) g
-        JOIN erp_webhook.money_object o ON o.company_id = company AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref) x (ref);
+        UNION SELECT o.subscription_ref FROM erp_webhook.keyed(company, s.touched) g
+        JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref) x (ref);
   IF cardinality(s.subscriptions) > 0 THEN
     SELECT coalesce(array_agg(DISTINCT a ORDER BY a), '{}') INTO s.accounts
     FROM unnest(s.accounts || erp_webhook.accounts_of_subscriptions(company, s.subscriptions, s.numbers)) a;
@@ -175,24 +198,33 @@ COMMENT ON FUNCTION erp_webhook.widen(int, erp_webhook.scope) IS 'the whole comp
 
 -- The rows of what is named and not there.
 CREATE FUNCTION erp_webhook.meetings(company_id int, s erp_webhook.scope) RETURNS TABLE (kind text, ref text)
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-  SELECT 'invoice', n.number FROM unnest(s.numbers) n (number)
-  WHERE NOT EXISTS (SELECT FROM erp_webhook.invoice i WHERE i.company_id = meetings.company_id AND i.number = n.number)
-  UNION SELECT 'invoice', c.number FROM unnest(s.created) c (number)
-  UNION SELECT 'invoice', n.number
-  FROM unnest(s.touched) g
-  JOIN erp_webhook.money_object o ON o.company_id = meetings.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
-  CROSS JOIN LATERAL unnest(erp_webhook.numbers_in(o.refs)) n (number)
-  WHERE NOT EXISTS (SELECT FROM erp_webhook.invoice i WHERE i.company_id = meetings.company_id AND i.number = n.number)
-  UNION SELECT 'subscription', u.ref FROM unnest(s.subscriptions) u (ref)
-  UNION SELECT 'link', l.source_id || ':' || l.object_ref FROM unnest(s.links) l
-  WHERE erp_webhook.linked_account(meetings.company_id, l.source_id, l.object_ref) IS NULL
-  UNION SELECT 'link', o.source_id || ':' || o.account_ref
-  FROM unnest(s.groups) g
-  JOIN erp_webhook.money_object o ON o.company_id = meetings.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
-  WHERE o.account_ref IS NOT NULL AND erp_webhook.linked_account(o.company_id, o.source_id, o.account_ref) IS NULL;
-END;
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  company constant int := meetings.company_id;
+  said text[];
+  there text[];
+BEGIN
+  SELECT array_agg(r.ref) INTO said
+  FROM erp_webhook.keyed(company, s.touched) g
+  JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
+  CROSS JOIN LATERAL unnest(o.refs) r (ref);
+  said := erp_webhook.join_names(s.numbers, erp_webhook.numbers_in(said));
+  SELECT array_agg(i.number) INTO there FROM erp_webhook.invoice i WHERE i.company_id = company AND i.number = ANY (said);
+  RETURN QUERY
+    SELECT 'invoice', n.number FROM unnest(said) n (number) WHERE n.number <> ALL (coalesce(there, '{}'))
+    UNION SELECT 'invoice', c.number FROM unnest(s.created) c (number)
+    UNION SELECT 'subscription', u.ref FROM unnest(s.subscriptions) u (ref)
+    UNION SELECT 'link', l.source_id || ':' || l.object_ref FROM unnest(s.links) l
+      WHERE erp_webhook.linked_account(company, l.source_id, l.object_ref) IS NULL
+    UNION SELECT 'link', o.source_id || ':' || o.account_ref
+      FROM erp_webhook.keyed(company, s.groups) g
+      JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
+      WHERE o.account_ref IS NOT NULL AND erp_webhook.linked_account(company, o.source_id, o.account_ref) IS NULL;
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.meetings(int, erp_webhook.scope) IS 'where to meet those who just make what is named here and not there';
 
 CREATE FUNCTION erp_webhook.meet(company_id int, kinds text[], refs text[]) RETURNS void
@@ -205,8 +237,8 @@ DECLARE
 BEGIN
   INSERT INTO erp_webhook.meeting (company_id, kind, ref)
     SELECT company, m.kind, m.ref FROM unnest(kinds, refs) m (kind, ref) ORDER BY m.kind, m.ref COLLATE "C" ON CONFLICT DO NOTHING;
-  PERFORM FROM unnest(kinds, refs) k (kind, ref)
-    JOIN erp_webhook.meeting m ON m.company_id = company AND m.kind = k.kind AND m.ref = k.ref
+  PERFORM FROM (SELECT company AS company_id, k.* FROM unnest(kinds, refs) k (kind, ref) OFFSET 0) k  -- see keyed()
+    JOIN erp_webhook.meeting m ON m.company_id = k.company_id AND m.kind = k.kind AND m.ref = k.ref
     ORDER BY m.kind, m.ref COLLATE "C" FOR UPDATE OF m;
 END
 $$;
@@ -235,8 +267,8 @@ BEGIN
       SELECT company, g.source_id, g.object, g.object_ref, CASE WHEN g.object = 'payment' THEN g.object_ref END
       FROM unnest(s.touched) g WHERE g.object = 'payment'
       ORDER BY g.source_id, g.object COLLATE "C", g.object_ref COLLATE "C" ON CONFLICT DO NOTHING;
-    PERFORM FROM unnest(s.touched) g
-      JOIN erp_webhook.money_object o ON o.company_id = company AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
+    PERFORM FROM erp_webhook.keyed(company, s.touched) g
+      JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
       ORDER BY o.source_id, o.object COLLATE "C", o.object_ref COLLATE "C" FOR NO KEY UPDATE OF o;
   END IF;
 END

@@ -43,8 +43,8 @@ BEGIN
      to_amount, to_currency, value_date, payout_ref, bank_ref, end_to_end_id)
     = (m.reversal, m.amount, m.currency, m.succeeded_at, m.effective, m.decided_by, m.contradicted, m.debit_side, m.fee, m.fee_currency, m.fee_by,
        m.to_amount, m.to_currency, m.value_date, m.payout_ref, m.bank_ref, m.end_to_end_id)
-  FROM erp_webhook.merged_objects(company, objects) m
-  WHERE o.company_id = company AND o.source_id = m.source_id AND o.object = m.object AND o.object_ref = m.object_ref AND o.denomination = m.denomination
+  FROM (SELECT company AS company_id, m.* FROM erp_webhook.merged_objects(company, objects) m OFFSET 0) m  -- see keyed()
+  WHERE o.company_id = m.company_id AND o.source_id = m.source_id AND o.object = m.object AND o.object_ref = m.object_ref AND o.denomination = m.denomination
     AND (o.reversal, o.amount, o.currency, o.succeeded_at, o.effective, o.decided_by, o.contradicted, o.debit_side, o.fee, o.fee_currency, o.fee_by,
          o.to_amount, o.to_currency, o.value_date, o.payout_ref, o.bank_ref, o.end_to_end_id)
       IS DISTINCT FROM
@@ -53,8 +53,8 @@ BEGIN
 
   UPDATE erp_webhook.money_object o
   SET refs = m.refs, ref_amounts = m.ref_amounts, account_ref = m.account_ref, subscription_ref = m.subscription_ref
-  FROM erp_webhook.merged_receipts(company, receipts) m
-  WHERE o.company_id = company AND o.source_id = m.source_id AND o.object = m.object AND o.object_ref = m.object_ref AND o.denomination = ''
+  FROM (SELECT company AS company_id, '' AS denomination, m.* FROM erp_webhook.merged_receipts(company, receipts) m OFFSET 0) m
+  WHERE o.company_id = m.company_id AND o.source_id = m.source_id AND o.object = m.object AND o.object_ref = m.object_ref AND o.denomination = m.denomination
     AND (o.refs, o.ref_amounts, o.account_ref, o.subscription_ref) IS DISTINCT FROM (m.refs, m.ref_amounts, m.account_ref, m.subscription_ref);
 END
 $$;
@@ -62,23 +62,32 @@ COMMENT ON FUNCTION erp_webhook.merge_facts(int, erp_webhook.object_key[], erp_w
 
 -- Note who names which invoice number, so that the invoice finds them when it comes or changes.
 CREATE FUNCTION erp_webhook.keep_references(company_id int, groups erp_webhook.object_key[]) RETURNS void
-LANGUAGE sql VOLATILE
-BEGIN ATOMIC
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
   INSERT INTO erp_webhook.reference (company_id, ref, source_id, object, object_ref)
   SELECT keep_references.company_id, n.number, g.source_id, g.object, g.object_ref
-  FROM unnest(keep_references.groups) g
-  JOIN erp_webhook.money_object o ON o.company_id = keep_references.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
+  FROM erp_webhook.keyed(keep_references.company_id, keep_references.groups) g
+  JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
   CROSS JOIN LATERAL unnest(erp_webhook.numbers_in(o.refs)) n (number)
   ORDER BY n.number, g.source_id, g.object, g.object_ref
   ON CONFLICT DO NOTHING;
-END;
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.keep_references(int, erp_webhook.object_key[]) IS 'note which invoice numbers receipts name';
 
 -- What a person gave up on an invoice; it gives way to what is paid or credited after all.
 CREATE FUNCTION erp_webhook.given_up(company_id int, number text) RETURNS erp_webhook.money_object
-LANGUAGE sql STABLE
-RETURN (SELECT o FROM erp_webhook.money_object o
+LANGUAGE plpgsql STABLE
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN (SELECT o FROM erp_webhook.money_object o
         WHERE o.company_id = given_up.company_id AND o.source_id = 0 AND o.object = 'write_off' AND o.object_ref = given_up.number AND o.effective);
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.given_up(int, text) IS 'the write-off a person decided for an invoice';
 
 CREATE TYPE erp_webhook.invoice_figures AS (invoice_id bigint, paid numeric, credited numeric, written_off numeric, state text,
@@ -87,15 +96,17 @@ COMMENT ON TYPE erp_webhook.invoice_figures IS 'what allocation makes of an invo
 
 -- SETTLEMENT 2.6 to 2.9.
 CREATE FUNCTION erp_webhook.figures_of_invoices(
-  company_id int, receipts erp_webhook.standing[], invoices erp_webhook.invoice[], allocated erp_webhook.allocated[])
+  company_id int, invoices erp_webhook.invoice[], allocated erp_webhook.allocated[])
 RETURNS SETOF erp_webhook.invoice_figures
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-  WITH share AS (
-    SELECT a.invoice_id, sum(a.amount) AS paid, sum(a.gross) AS before, max(r.event_id) AS credited_by, max(r.at) FILTER (WHERE a.amount > 0) AS last_paid
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET enable_hashjoin = on
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY WITH share AS (
+    SELECT a.invoice_id, sum(a.amount) AS paid, sum(a.gross) AS before, max(a.event_id) AS credited_by, max(a.at) FILTER (WHERE a.amount > 0) AS last_paid
     FROM unnest(figures_of_invoices.allocated) a
-    JOIN unnest(figures_of_invoices.receipts) WITH ORDINALITY
-      r (source_id, object, object_ref, currency, account_id, at, net, strength, gross, by_due_date, event_id, n) ON r.n = a.receipt
     GROUP BY a.invoice_id
   ), paid AS (
     SELECT i.*, coalesce(s.paid, 0) AS now_paid, greatest(0, coalesce(s.before, 0) - coalesce(s.paid, 0)) AS now_credited, s.credited_by, s.last_paid,
@@ -120,8 +131,9 @@ BEGIN ATOMIC
               WHEN j.now_paid = 0 AND j.now_credited > 0 THEN 'credited' ELSE 'paid' END,
          j.credited_by, (j.given_up).decided_by, j.last_paid
   FROM judged j;
-END;
-COMMENT ON FUNCTION erp_webhook.figures_of_invoices(int, erp_webhook.standing[], erp_webhook.invoice[], erp_webhook.allocated[]) IS
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.figures_of_invoices(int, erp_webhook.invoice[], erp_webhook.allocated[]) IS
   'paid, credited, written off and state of invoices';
 
 -- Credit notes are numbered without gaps, year by year; the counter is the last lock taken.
@@ -169,6 +181,7 @@ DECLARE
   company constant int := settle_allocation.company_id;
   receipts erp_webhook.standing[];
   invoices erp_webhook.invoice[];
+  named erp_webhook.naming[];
   allocated erp_webhook.allocated[];
   figures erp_webhook.invoice_figures[];
   keys erp_webhook.object_key[];
@@ -180,13 +193,15 @@ BEGIN
   FROM erp_webhook.receipts_standing(company, s.groups) r
   JOIN erp_webhook.source src ON src.company_id = company AND src.source_id = r.source_id;
   SELECT array_agg(i) INTO invoices FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (s.invoices);
-  SELECT array_agg(a) INTO allocated FROM erp_webhook.allocation_of(company, receipts, invoices) a;
-  SELECT array_agg(f) INTO figures FROM erp_webhook.figures_of_invoices(company, receipts, invoices, allocated) f;
+  SELECT array_agg(ROW(n.source_id, n.object, n.object_ref, n.n, n.ceiling, n.invoice_id, n.currency)::erp_webhook.naming) INTO named
+  FROM erp_webhook.invoices_named(company, s.groups) n WHERE n.invoice_id IS NOT NULL;
+  SELECT array_agg(a) INTO allocated FROM erp_webhook.allocation_of(receipts, invoices, named) a;
+  SELECT array_agg(f) INTO figures FROM erp_webhook.figures_of_invoices(company, invoices, allocated) f;
 
   PERFORM erp_webhook.keep_allocation(company, s, receipts, allocated);
   UPDATE erp_webhook.invoice i SET paid = f.paid, credited = f.credited, written_off = f.written_off, state = f.state
-  FROM unnest(figures) f
-  WHERE i.company_id = company AND i.invoice_id = f.invoice_id
+  FROM (SELECT company AS company_id, f.* FROM unnest(figures) f OFFSET 0) f  -- see keyed()
+  WHERE i.company_id = f.company_id AND i.invoice_id = f.invoice_id
     AND (i.paid, i.credited, i.written_off, i.state) IS DISTINCT FROM (f.paid::erp_webhook.amount, f.credited::erp_webhook.amount, f.written_off::erp_webhook.amount, f.state);
 
   SELECT array_agg(ROW(0, k.object, i.number)::erp_webhook.object_key) INTO keys
@@ -214,11 +229,8 @@ DECLARE
   company constant int := keep_allocation.company_id;
   fresh erp_webhook.allocation[];
 BEGIN
-  SELECT array_agg(ROW(company, a.invoice_id, r.source_id, r.object, r.object_ref, a.amount)::erp_webhook.allocation) INTO fresh
-  FROM unnest(allocated) a
-  JOIN unnest(receipts) WITH ORDINALITY
-    r (source_id, object, object_ref, currency, account_id, at, net, strength, gross, by_due_date, event_id, n) ON r.n = a.receipt
-  WHERE a.amount > 0;
+  SELECT array_agg(ROW(company, a.invoice_id, a.source_id, a.object, a.object_ref, a.amount)::erp_webhook.allocation) INTO fresh
+  FROM unnest(allocated) a WHERE a.amount > 0;
 
   DELETE FROM erp_webhook.allocation a
   WHERE a.company_id = company AND a.invoice_id = ANY (s.invoices)
@@ -228,15 +240,15 @@ BEGIN
   ON CONFLICT ON CONSTRAINT allocation_pkey DO UPDATE SET amount = EXCLUDED.amount WHERE a.amount <> EXCLUDED.amount;
 
   DELETE FROM erp_webhook.receipt_standing r
-  USING unnest(s.groups) g
-  WHERE r.company_id = company AND r.source_id = g.source_id AND r.object = g.object AND r.object_ref = g.object_ref
-    AND NOT EXISTS (SELECT FROM unnest(receipts) n WHERE (n.source_id, n.object, n.object_ref, n.currency) = (r.source_id, r.object, r.object_ref, r.currency));
+  USING erp_webhook.keyed(company, s.groups) g
+  WHERE r.company_id = g.company_id AND r.source_id = g.source_id AND r.object = g.object AND r.object_ref = g.object_ref
+    AND (r.source_id, r.object, r.object_ref, r.currency) NOT IN (SELECT n.source_id, n.object, n.object_ref, n.currency FROM unnest(receipts) n);
   INSERT INTO erp_webhook.receipt_standing AS r
     (company_id, source_id, object, object_ref, currency, account_id, at, net, strength, gross, allocated, by_due_date)
   SELECT company, n.source_id, n.object, n.object_ref, n.currency, n.account_id, n.at, n.net, n.strength, n.gross,
-         coalesce((SELECT sum(a.amount) FROM unnest(allocated) a WHERE a.receipt = n.n), 0), n.by_due_date
-  FROM unnest(receipts) WITH ORDINALITY
-    n (source_id, object, object_ref, currency, account_id, at, net, strength, gross, by_due_date, event_id, n)
+         n.placed, n.by_due_date
+  FROM unnest(receipts, erp_webhook.placed(receipts, allocated))
+    n (source_id, object, object_ref, currency, account_id, at, net, strength, gross, by_due_date, event_id, placed)
   ON CONFLICT ON CONSTRAINT receipt_standing_pkey DO UPDATE
     SET (account_id, at, net, strength, gross, allocated, by_due_date)
       = (EXCLUDED.account_id, EXCLUDED.at, EXCLUDED.net, EXCLUDED.strength, EXCLUDED.gross, EXCLUDED.allocated, EXCLUDED.by_due_date)
@@ -286,8 +298,8 @@ BEGIN
 
   -- A bank debit is a customer's or not by what it names, and that may have appeared just now.
   SELECT erp_webhook.join_keys(keys, array_agg(ROW(o.source_id, o.object, o.object_ref)::erp_webhook.object_key)) INTO keys
-  FROM unnest(wide.groups) g JOIN erp_webhook.money_object o ON o.company_id = company AND o.source_id = g.source_id
-    AND o.object = g.object AND o.object_ref = g.object_ref AND o.object = 'bank' AND o.debit_side;
+  FROM erp_webhook.keyed(company, wide.groups) g JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id
+    AND o.object = g.object AND o.object_ref = g.object_ref AND o.debit_side WHERE g.object = 'bank';
   SELECT array_agg(o) INTO ought FROM erp_webhook.ought_of_objects(company, keys) o;
   SELECT keys || array_agg(ROW(k.source_id, 'arrival', k.object_ref)::erp_webhook.object_key) INTO keys FROM unnest(keys) k WHERE k.object = 'payout';
   posted := erp_webhook.post(company, keys, ought);
@@ -304,6 +316,11 @@ COMMENT ON FUNCTION erp_webhook.settle_scope(int, erp_webhook.scope, erp_webhook
 CREATE FUNCTION erp_webhook.settle(company_id int, events erp_webhook.event[]) RETURNS int
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
 AS $$
 DECLARE
   facts erp_webhook.event[];
@@ -328,6 +345,11 @@ CREATE FUNCTION erp_webhook.settle_invoices(company_id int, invoices bigint[], a
 RETURNS int
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -351,6 +373,11 @@ COMMENT ON FUNCTION erp_webhook.settle_invoices(int, bigint[], int[], boolean, b
 CREATE FUNCTION erp_webhook.settle_objects(company_id int, keys erp_webhook.object_key[]) RETURNS int
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
 AS $$
 DECLARE
   s erp_webhook.scope;

@@ -20,6 +20,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET enable_hashjoin = off
 SET enable_mergejoin = off
+SET jit = off
 SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
@@ -30,19 +31,21 @@ DECLARE
   tolerance constant numeric := (SELECT max(p.value::numeric) FROM erp_webhook.policy p WHERE p.company_id = company AND p.policy = 'tolerance');
   settled bigint;
 BEGIN
+  -- Joined by the company of the event, not by the constant: see keyed().
   WITH fact AS MATERIALIZED (
-    SELECT e.source_id, e.object_ref, e.event_id, e.amount::numeric AS amount, e.currency, e.correlation, e.account_ref,
+    SELECT e.company_id, e.source_id, e.object_ref, e.event_id, e.amount::numeric AS amount, e.currency, e.correlation, e.account_ref,
            e.fee, CASE WHEN e.fee IS NOT NULL THEN coalesce(e.fee_currency, e.currency) END AS fee_currency, e.value_date, e.payout_ref, e.bank_ref, e.end_to_end_id,
            coalesce(e.occurred_at, e.signed_at, e.received_at) AS at, erp_webhook.moment(e.occurred_at, e.signed_at, e.received_at) AS moment,
            i.invoice_id, i.number, 'clearing:' || s.name AS clearing, nextval('erp_webhook.voucher_voucher_id_seq') AS voucher_id
     FROM unnest(events) e
-    JOIN erp_webhook.source s ON s.company_id = company AND s.source_id = e.source_id
-    JOIN erp_webhook.invoice i ON i.company_id = company AND i.number = e.correlation[1] AND i.currency = e.currency
+    JOIN erp_webhook.source s ON s.company_id = e.company_id AND s.source_id = e.source_id
+    JOIN erp_webhook.invoice i ON i.company_id = e.company_id AND i.number = e.correlation[1] AND i.currency = e.currency
   ), paid AS (
     UPDATE erp_webhook.invoice i
     SET paid = i.paid + p.amount, state = CASE WHEN i.due = p.amount THEN 'paid' ELSE 'partial' END
-    FROM (SELECT f.invoice_id, sum(f.amount) AS amount FROM fact f GROUP BY f.invoice_id, f.number ORDER BY f.number COLLATE "C") p
-    WHERE i.company_id = company AND i.invoice_id = p.invoice_id AND i.due >= p.amount
+    FROM (SELECT f.company_id, f.invoice_id, sum(f.amount) AS amount FROM fact f
+          GROUP BY f.company_id, f.invoice_id, f.number ORDER BY f.number COLLATE "C") p
+    WHERE i.company_id = p.company_id AND i.invoice_id = p.invoice_id AND i.due >= p.amount
       AND i.state IN ('open', 'partial') AND i.written_off = 0 AND i.subscription_ref IS NULL AND i.erp_key IS NULL
       AND (tolerance IS NULL OR i.due = p.amount OR i.due - p.amount > tolerance)
     RETURNING 1

@@ -14,25 +14,25 @@ CREATE FUNCTION erp_webhook.facts_of_subscriptions(company_id int, refs text[]) 
 LANGUAGE sql STABLE
 BEGIN ATOMIC
   WITH known AS (
-    SELECT s.source_id, s.subscription_ref, s.facts FROM erp_webhook.subscription s
+    SELECT s.company_id, s.source_id, s.subscription_ref, s.facts FROM erp_webhook.subscription s
     WHERE s.company_id = facts_of_subscriptions.company_id AND s.subscription_ref = ANY (facts_of_subscriptions.refs)
   ), payer AS (
     SELECT k.source_id AS of_source, k.subscription_ref, true AS own, o.source_id, o.object, o.object_ref
-    FROM known k JOIN erp_webhook.money_object o ON o.company_id = facts_of_subscriptions.company_id
+    FROM known k JOIN erp_webhook.money_object o ON o.company_id = k.company_id
       AND o.subscription_ref = k.subscription_ref AND o.source_id = k.source_id
     UNION
     SELECT k.source_id, k.subscription_ref, false, r.source_id, r.object, r.object_ref
     FROM known k
-    JOIN erp_webhook.invoice i ON i.company_id = facts_of_subscriptions.company_id AND i.subscription_ref = k.subscription_ref
+    JOIN erp_webhook.invoice i ON i.company_id = k.company_id AND i.subscription_ref = k.subscription_ref
     JOIN LATERAL (
       SELECT r.source_id, r.object, r.object_ref FROM erp_webhook.reference r
       WHERE r.company_id = i.company_id AND r.ref = i.number AND r.object <> 'subscription'
       UNION SELECT a.source_id, a.object, a.object_ref FROM erp_webhook.allocation a
       WHERE a.company_id = i.company_id AND a.invoice_id = i.invoice_id) r ON true
   ), told AS (
-    SELECT k.source_id, k.subscription_ref, true AS own, f.event_id FROM known k CROSS JOIN LATERAL unnest(k.facts) f (event_id)
+    SELECT k.company_id, k.source_id, k.subscription_ref, true AS own, f.event_id FROM known k CROSS JOIN LATERAL unnest(k.facts) f (event_id)
     UNION
-    SELECT p.of_source, p.subscription_ref, p.own, f.event_id
+    SELECT (m.o).company_id, p.of_source, p.subscription_ref, p.own, f.event_id
     FROM payer p
     CROSS JOIN LATERAL erp_webhook.objects_of(facts_of_subscriptions.company_id, ARRAY[ROW(p.source_id, p.object, p.object_ref)::erp_webhook.object_key]) m
     CROSS JOIN LATERAL unnest((m.o).facts) f (event_id)
@@ -40,8 +40,10 @@ BEGIN ATOMIC
   )
   SELECT t.source_id, t.subscription_ref, date_trunc('second', erp_webhook.moment(e.occurred_at, e.signed_at, e.received_at), 'UTC'), t.own,
          e.kind IN ('payment.succeeded', 'bank.credit', 'subscription.recovered'),
-         t.own AND e.kind IN ('subscription.payment_failed', 'payment.failed', 'payment.reversed'), e.kind = 'subscription.cancelled', e
-  FROM told t JOIN erp_webhook.event e ON e.company_id = facts_of_subscriptions.company_id AND e.event_id = t.event_id AND e.state = 'applied';
+         t.own AND e.kind IN ('subscription.payment_failed', 'payment.failed', 'payment.reversed'), e.kind = 'subscription.cancelled', e.fact
+  FROM told t
+  CROSS JOIN LATERAL (SELECT e AS fact, e.* FROM erp_webhook.event e
+                      WHERE e.company_id = t.company_id AND e.event_id = t.event_id AND e.state = 'applied' OFFSET 0) e;
 END;
 COMMENT ON FUNCTION erp_webhook.facts_of_subscriptions(int, text[]) IS 'what says whether subscriptions are paid';
 
@@ -50,9 +52,12 @@ COMMENT ON FUNCTION erp_webhook.facts_of_subscriptions(int, text[]) IS 'what say
 CREATE FUNCTION erp_webhook.judged_subscriptions(company_id int, refs text[]) RETURNS TABLE (
   source_id int, subscription_ref text, account_ref text, named text[], failing boolean, attempts bigint, first_failure timestamptz,
   last_failure timestamptz, cancelled boolean)
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-  WITH fact AS (
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY WITH fact AS (
     SELECT * FROM erp_webhook.facts_of_subscriptions(judged_subscriptions.company_id, judged_subscriptions.refs)
   ), last AS (
     SELECT f.source_id, f.subscription_ref, max(f.at) FILTER (WHERE f.success) AS success,
@@ -72,7 +77,8 @@ BEGIN ATOMIC
   SELECT l.source_id, l.subscription_ref, l.account_ref, coalesce(n.refs, '{}'), s.last_failure IS NOT NULL, coalesce(s.attempts, 0), s.first_failure,
          s.last_failure, l.cancelled IS NOT NULL AND (l.recovered IS NULL OR l.cancelled >= l.recovered)
   FROM last l LEFT JOIN since s USING (source_id, subscription_ref) LEFT JOIN named n USING (source_id, subscription_ref);
-END;
+END
+$$;
 COMMENT ON FUNCTION erp_webhook.judged_subscriptions(int, text[]) IS 'SETTLEMENT 4: does the latest fact of each subscription say that it failed, and how often since it last succeeded';
 
 CREATE FUNCTION erp_webhook.grace_ends(policy text, first_failure timestamptz) RETURNS timestamptz

@@ -46,7 +46,7 @@ DECLARE
 BEGIN
   LOOP
     SELECT array_agg(e::erp_webhook.event), max(e.event_id) INTO facts, after
-    FROM (SELECT * FROM erp_webhook.event e WHERE e.company_id = this AND e.event_id > after AND e.state = 'applied' ORDER BY e.event_id LIMIT 1000) e;
+    FROM (SELECT * FROM erp_webhook.event e WHERE e.company_id = this AND e.event_id > after AND e.state = 'applied' ORDER BY e.event_id LIMIT 256) e;
     EXIT WHEN facts IS NULL;
     posted := posted + erp_webhook.settle(this, facts);
   END LOOP;
