@@ -271,7 +271,11 @@ DECLARE
   keys erp_webhook.object_key[];
   ought erp_webhook.booking[];
   posted bigint[];
+  bound constant boolean := EXISTS (SELECT FROM erp_webhook.binding b WHERE b.company_id = company);
 BEGIN
+  IF bound THEN
+    PERFORM erp_webhook.read_component(company, s);
+  END IF;
   -- Someone may have widened the component while we waited for its locks. Then let go of all and take the larger set, in order.
   LOOP
     wide := erp_webhook.widen(company, s);
@@ -285,6 +289,10 @@ BEGIN
     END;
   END LOOP;
   wide := again;
+  IF bound THEN
+    PERFORM erp_webhook.lock_documents(company, wide.invoices);
+    PERFORM erp_webhook.read_component(company, wide);
+  END IF;
 
   IF events IS NOT NULL THEN
     PERFORM erp_webhook.keep_facts(company, events);
@@ -305,6 +313,9 @@ BEGIN
   posted := erp_webhook.post(company, keys, ought);
 
   posted := posted || erp_webhook.settle_allocation(company, wide);
+  IF bound THEN
+    PERFORM erp_webhook.hand_over(company, wide, posted);
+  END IF;
   IF cardinality(wide.subscriptions) > 0 THEN
     PERFORM erp_webhook.judge_subscriptions(company, wide.subscriptions);
   END IF;
@@ -324,17 +335,22 @@ SET jit = off
 AS $$
 DECLARE
   facts erp_webhook.event[];
+  posted int;
 BEGIN
   IF (SELECT bool_and(erp_webhook.is_plain(e)) FROM unnest(events) e) THEN
     BEGIN
-      RETURN erp_webhook.settle_plain(company_id, events);
+      posted := erp_webhook.settle_plain(company_id, events);
     EXCEPTION WHEN SQLSTATE 'EW002' THEN
       NULL;
     END;
   END IF;
-  -- Lines and payouts find each other first: which of them posts what depends on it.
-  facts := erp_webhook.match_first(company_id, events);
-  RETURN erp_webhook.settle_scope(company_id, erp_webhook.named(facts), facts);
+  IF posted IS NULL THEN
+    -- Lines and payouts find each other first: which of them posts what depends on it.
+    facts := erp_webhook.match_first(company_id, events);
+    posted := erp_webhook.settle_scope(company_id, erp_webhook.named(facts), facts);
+  END IF;
+  PERFORM erp_webhook.run_event_rules(company_id, events);
+  RETURN posted;
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.settle(int, erp_webhook.event[]) FROM PUBLIC;
@@ -404,7 +420,8 @@ BEGIN
   -- A bulk load is settled in portions, so that memory stays flat.
   FOR fresh IN
     SELECT n.company_id, array_agg(n.invoice_id) AS ids, bool_or((n.paid, n.credited, n.written_off, n.elsewhere) <> (0, 0, 0, 0) OR n.state <> 'open') AS derived
-    FROM (SELECT i.*, row_number() OVER (PARTITION BY i.company_id ORDER BY i.invoice_id) AS n FROM new_invoice i) n
+    FROM (SELECT i.*, row_number() OVER (PARTITION BY i.company_id ORDER BY i.invoice_id) AS n FROM new_invoice i
+          WHERE i.erp_key IS NULL) n  -- the shadow of an ERP's document is settled by whoever read it
     GROUP BY n.company_id, n.n / 10000 ORDER BY n.company_id, n.n / 10000
   LOOP
     IF fresh.derived THEN
@@ -434,6 +451,6 @@ $$;
 REVOKE ALL ON FUNCTION erp_webhook.settle_changed_invoice() FROM PUBLIC;
 COMMENT ON FUNCTION erp_webhook.settle_changed_invoice() IS 'trigger: settles again what a corrected invoice changes';
 CREATE TRIGGER settle_changed_invoice AFTER UPDATE OF total, tax, account_id, due_on, issued_on, subscription_ref ON erp_webhook.invoice
-  FOR EACH ROW WHEN ((OLD.total, OLD.tax, OLD.account_id, OLD.due_on, OLD.issued_on, OLD.subscription_ref)
+  FOR EACH ROW WHEN (NEW.erp_key IS NULL AND (OLD.total, OLD.tax, OLD.account_id, OLD.due_on, OLD.issued_on, OLD.subscription_ref)
     IS DISTINCT FROM (NEW.total, NEW.tax, NEW.account_id, NEW.due_on, NEW.issued_on, NEW.subscription_ref))
   EXECUTE FUNCTION erp_webhook.settle_changed_invoice();

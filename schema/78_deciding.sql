@@ -14,7 +14,7 @@ BEGIN
   RETURN found;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.company_named(text) IS 'the id of a company; raises where there is none';
+COMMENT ON FUNCTION erp_webhook.company_named(text) IS 'the id of a company that the caller may administer; raises where there is none';
 
 CREATE FUNCTION erp_webhook.source_named(source text, OUT company_id int, OUT source_id int)
 LANGUAGE plpgsql STABLE PARALLEL SAFE

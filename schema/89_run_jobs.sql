@@ -56,6 +56,7 @@ BEGIN
   PERFORM erp_webhook.plan_fetches();
   PERFORM erp_webhook.plan_keys();
   PERFORM erp_webhook.plan_pulls();
+  PERFORM erp_webhook.suspend_due();
   PERFORM erp_webhook.seal_vouchers(c.company_id) FROM erp_webhook.company c;
   IF upkeep THEN
     PERFORM erp_webhook.maintain_out();
