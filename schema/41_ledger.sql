@@ -51,6 +51,7 @@ CREATE INDEX money_object_of_payment ON erp_webhook.money_object (company_id, so
   WHERE payment_ref IS NOT NULL AND (object <> 'payment' OR object_ref <> payment_ref);
 CREATE INDEX money_object_of_subscription ON erp_webhook.money_object (company_id, subscription_ref) WHERE subscription_ref IS NOT NULL;
 
+CREATE INDEX money_object_of_customer ON erp_webhook.money_object (company_id, source_id, account_ref) WHERE object = 'bank';
 CREATE INDEX money_object_contradicted ON erp_webhook.money_object (company_id) WHERE contradicted;
 CREATE INDEX event_by_person ON erp_webhook.event (company_id, object_ref) WHERE origin = 'person';
 
@@ -65,7 +66,7 @@ CREATE TABLE erp_webhook.reference (
 );
 COMMENT ON TABLE erp_webhook.reference IS 'invoice numbers that receipts and subscriptions give; not kept for a payment wholly spent on the one invoice it names';
 
--- How a receipt stands. A payment wholly spent on the one invoice it names, never taken back, has no row: nothing is open about it.
+-- How a receipt stands (and, as object 'reinstated', what came back beyond what was taken: nobody's). A payment wholly spent on the one invoice it names, never taken back, has no row: nothing is open about it.
 CREATE TABLE erp_webhook.receipt_standing (
   company_id int NOT NULL,
   source_id int NOT NULL,
@@ -86,7 +87,7 @@ COMMENT ON COLUMN erp_webhook.receipt_standing.net IS 'captured − reversed −
 COMMENT ON COLUMN erp_webhook.receipt_standing.allocated IS 'how much of its strength invoices have; the rest is credit';
 COMMENT ON COLUMN erp_webhook.receipt_standing.gross IS 'what it would be worth had nothing been refunded';
 CREATE INDEX receipt_standing_of_account ON erp_webhook.receipt_standing (company_id, account_id, currency);
-CREATE INDEX receipt_standing_open ON erp_webhook.receipt_standing (company_id) WHERE net <> allocated OR net <> strength;
+CREATE INDEX receipt_standing_open ON erp_webhook.receipt_standing (company_id) WHERE net <> allocated OR net <> strength OR at IS NULL;
 
 CREATE TABLE erp_webhook.allocation (
   company_id int NOT NULL,

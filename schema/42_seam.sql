@@ -48,23 +48,10 @@ CREATE TABLE erp_webhook.event_rule (
 );
 COMMENT ON TABLE erp_webhook.event_rule IS 'functions a company wants called with events of a kind, in the transaction that settles them; kind * is all';
 
--- The hash chain is sealed after the fact, in order, so that no two payments wait for each other.
-CREATE TABLE erp_webhook.chain (
-  company_id int NOT NULL,
-  link bigint NOT NULL,
-  voucher_id bigint NOT NULL,
-  hash bytea NOT NULL,
-  PRIMARY KEY (company_id, link),
-  UNIQUE (company_id, voucher_id)
-);
-COMMENT ON TABLE erp_webhook.chain IS 'each voucher''s place in the chain, and the hash of its content and of the link before';
-CREATE TRIGGER chain_is_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON erp_webhook.chain
-  FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.forbid();
-
 DO $$
 DECLARE t text;
 BEGIN
-  FOREACH t IN ARRAY '{binding,handover,event_rule,chain}'::text[] LOOP
+  FOREACH t IN ARRAY '{binding,handover,event_rule}'::text[] LOOP
     PERFORM pg_catalog.pg_extension_config_dump(format('erp_webhook.%I', t)::regclass, '');
   END LOOP;
   PERFORM pg_catalog.pg_extension_config_dump('erp_webhook.handover_handover_id_seq'::regclass, '');

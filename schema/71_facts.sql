@@ -96,11 +96,13 @@ LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
   WITH said AS (
     SELECT f.source_id, f.object, f.object_ref, f.denomination, f.at, f.fact,
-           f.object = 'payment' AND f.object_ref <> f.payment_ref
-             AND bool_and((f.fact).kind = 'payment.reversed') OVER (PARTITION BY f.source_id, f.object, f.object_ref) AS reversal
+           -- Reversed, and never said to be a payment itself: a reversal with an amount of its own.
+           f.object = 'payment' AND bool_and((f.fact).kind IN ('payment.reversed', 'payment.linked')) OVER of_object
+             AND bool_or((f.fact).kind = 'payment.reversed') OVER of_object AS reversal
     FROM erp_webhook.facts_of(merged_objects.company_id, merged_objects.keys) f
+    WINDOW of_object AS (PARTITION BY f.source_id, f.object, f.object_ref)
   ), fact AS (
-    SELECT s.*, s.reversal OR erp_webhook.succeeds((s.fact).kind) AS succeeds,
+    SELECT s.*, CASE WHEN s.reversal THEN (s.fact).kind = 'payment.reversed' ELSE erp_webhook.succeeds((s.fact).kind) END AS succeeds,
            NOT s.reversal AND erp_webhook.takes_back((s.fact).kind) AS takes_back
     FROM said s
   ), standing AS (
@@ -129,7 +131,8 @@ BEGIN ATOMIC
          j.effective AND (j.object <> 'bank' OR erp_webhook.bank_posts(merged_objects.company_id, j.source_id, j.object_ref)),
          CASE WHEN j.effective THEN (j.asserted).event_id ELSE j.taken_back_by END, j.contradicted,
          coalesce((j.asserted).kind = 'bank.debit', false),
-         (j.charged).fee, coalesce((j.charged).fee_currency, (j.asserted).currency, (j.charged).currency), (j.charged).event_id,
+         (j.charged).fee, CASE WHEN (j.charged).fee IS NOT NULL THEN coalesce((j.charged).fee_currency, (j.charged).currency, (j.asserted).currency) END,
+         (j.charged).event_id,
          (j.asserted).to_amount, (j.asserted).to_currency, j.value_date, j.payout_ref, j.bank_ref, j.end_to_end_id
   FROM judged j;
 END;
@@ -168,7 +171,8 @@ BEGIN ATOMIC
       CROSS JOIN LATERAL unnest((m.o).facts) f (event_id)
       CROSS JOIN LATERAL (SELECT e.* FROM erp_webhook.event e
                           WHERE e.company_id = (m.o).company_id AND e.event_id = f.event_id AND e.state = 'applied' OFFSET 0) e
-      WHERE (m.o).object = g.object AND NOT (m.o).reversal AND ((m.o).object = 'payment' OR (m.o).object_ref = g.object_ref)
+      WHERE (m.o).object = g.object AND NOT ((m.o).reversal AND e.kind = 'payment.reversed')
+        AND ((m.o).object = 'payment' OR (m.o).object_ref = g.object_ref)
     ), mention AS (
       SELECT trim(c.ref) AS ref, c.ceiling, row_number() OVER (ORDER BY f.at, f.external_id COLLATE "C", c.n) AS n
       FROM fact f

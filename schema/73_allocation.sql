@@ -93,8 +93,10 @@ BEGIN ATOMIC
     WHERE n.invoice_id IS NOT NULL ORDER BY n.source_id, n.object, n.object_ref, n.n
   )
   SELECT f.source_id, f.object, f.object_ref, f.currency,
-         coalesce(erp_webhook.linked_account(receipts_standing.company_id, f.source_id, o.account_ref), w.account_id), f.at,
-         f.captured - f.reversed - (f.withdrawn - f.reinstated) - f.refunded, f.strength,
+         CASE WHEN f.at IS NOT NULL OR f.object = 'bank' THEN
+           coalesce(erp_webhook.linked_account(receipts_standing.company_id, f.source_id, o.account_ref),
+                    erp_webhook.linked_account(receipts_standing.company_id, f.source_id, o.subscription_ref), w.account_id) END, f.at,
+         f.captured - f.reversed - greatest(0, f.withdrawn - f.reinstated) - f.refunded, f.strength,
          greatest(0, least(f.strength + f.credited, f.captured - f.reversed)),
          coalesce(erp_webhook.policy_on(receipts_standing.company_id, 'allocate',
                     erp_webhook.day_of_moment(receipts_standing.company_id, f.at)) = 'due_date', false),
@@ -102,7 +104,11 @@ BEGIN ATOMIC
   FROM figures f
   JOIN erp_webhook.money_object o ON o.company_id = f.company_id AND o.source_id = f.source_id
     AND o.object = f.object AND o.object_ref = f.object_ref
-  LEFT JOIN owner w ON w.source_id = f.source_id AND w.object = f.object AND w.object_ref = f.object_ref;
+  LEFT JOIN owner w ON w.source_id = f.source_id AND w.object = f.object AND w.object_ref = f.object_ref
+  UNION ALL
+  -- What was reinstated beyond what was withdrawn came from nobody we know.
+  SELECT f.source_id, 'reinstated', f.object_ref, f.currency, NULL, NULL, f.reinstated - f.withdrawn, 0, 0, false, NULL
+  FROM figures f WHERE f.reinstated > f.withdrawn;
 END;
 COMMENT ON FUNCTION erp_webhook.receipts_standing(int, erp_webhook.object_key[]) IS 'strength of receipts, with and without refunds, and whose they are';
 

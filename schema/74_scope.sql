@@ -74,8 +74,9 @@ BEGIN
     coalesce((SELECT array_agg(ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key) FROM receipt r), '{}'),
     coalesce((SELECT array_agg(ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key) FROM receipt r), '{}'),
     coalesce((SELECT array_agg(DISTINCT ROW(a.source_id, a.object, a.object_ref)::erp_webhook.object_key) FROM about a), '{}'),
-    coalesce((SELECT array_agg(DISTINCT ROW(e.source_id, 'link', e.account_ref)::erp_webhook.object_key)
-              FROM unnest(named.events) e WHERE e.account_ref IS NOT NULL), '{}'))::erp_webhook.scope);
+    coalesce((SELECT array_agg(DISTINCT ROW(e.source_id, 'link', x.ref)::erp_webhook.object_key)
+              FROM unnest(named.events) e CROSS JOIN LATERAL (VALUES (e.account_ref), (e.subscription_ref)) x (ref)
+              WHERE x.ref IS NOT NULL), '{}'))::erp_webhook.scope);
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.named(erp_webhook.event[]) IS 'what events name by themselves';
@@ -153,7 +154,11 @@ BEGIN
   RETURN (SELECT coalesce(array_agg(DISTINCT a.account_id ORDER BY a.account_id), '{}')
   FROM (SELECT s.account_id FROM erp_webhook.subscription s
         WHERE s.company_id = accounts_of_subscriptions.company_id AND s.subscription_ref = ANY (subscriptions)
-        UNION SELECT erp_webhook.linked_account(s.company_id, s.source_id, s.account_ref) FROM erp_webhook.subscription s
+        UNION SELECT erp_webhook.linked_account(s.company_id, s.source_id, x.ref) FROM erp_webhook.subscription s
+        CROSS JOIN LATERAL (VALUES (s.account_ref), (s.subscription_ref)) x (ref)
+        WHERE s.company_id = accounts_of_subscriptions.company_id AND s.subscription_ref = ANY (subscriptions)
+        UNION SELECT i.account_id FROM erp_webhook.subscription s CROSS JOIN LATERAL unnest(erp_webhook.numbers_in(s.refs)) n (number)
+        JOIN erp_webhook.invoice i ON i.company_id = s.company_id AND i.number = n.number
         WHERE s.company_id = accounts_of_subscriptions.company_id AND s.subscription_ref = ANY (subscriptions)
         UNION SELECT i.account_id FROM erp_webhook.invoice i
         WHERE i.company_id = accounts_of_subscriptions.company_id AND i.subscription_ref = ANY (subscriptions)
@@ -219,10 +224,11 @@ BEGIN
     UNION SELECT 'subscription', u.ref FROM unnest(s.subscriptions) u (ref)
     UNION SELECT 'link', l.source_id || ':' || l.object_ref FROM unnest(s.links) l
       WHERE erp_webhook.linked_account(company, l.source_id, l.object_ref) IS NULL
-    UNION SELECT 'link', o.source_id || ':' || o.account_ref
+    UNION SELECT 'link', o.source_id || ':' || x.ref
       FROM erp_webhook.keyed(company, s.groups) g
       JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
-      WHERE o.account_ref IS NOT NULL AND erp_webhook.linked_account(company, o.source_id, o.account_ref) IS NULL;
+      CROSS JOIN LATERAL (VALUES (o.account_ref), (o.subscription_ref)) x (ref)
+      WHERE x.ref IS NOT NULL AND erp_webhook.linked_account(company, o.source_id, x.ref) IS NULL;
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.meetings(int, erp_webhook.scope) IS 'where to meet those who just make what is named here and not there';

@@ -90,6 +90,12 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.given_up(int, text) IS 'the write-off a person decided for an invoice';
 
+-- The same figure is written the same way whatever path led to it: with the decimals of the invoice's total, or more if it needs them.
+CREATE FUNCTION erp_webhook.written_like(amount numeric, total numeric) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN round(amount, greatest(scale(total), min_scale(amount)));
+COMMENT ON FUNCTION erp_webhook.written_like(numeric, numeric) IS 'an amount with as many decimals as another';
+
 CREATE TYPE erp_webhook.invoice_figures AS (invoice_id bigint, paid numeric, credited numeric, written_off numeric, state text,
   credited_by bigint, written_off_by bigint, last_paid timestamptz);
 COMMENT ON TYPE erp_webhook.invoice_figures IS 'what allocation makes of an invoice, and the facts behind it';
@@ -125,7 +131,8 @@ BEGIN
       ELSE least(o.left_open, coalesce((o.given_up).amount, 0)) END AS now_written_off
     FROM open o
   )
-  SELECT j.invoice_id, j.now_paid, j.now_credited, j.now_written_off,
+  SELECT j.invoice_id, erp_webhook.written_like(j.now_paid, j.total), erp_webhook.written_like(j.now_credited, j.total),
+         erp_webhook.written_like(j.now_written_off, j.total),
          CASE WHEN j.state = 'void' THEN 'void'
               WHEN j.left_open - j.now_written_off > 0 THEN CASE WHEN j.now_paid = 0 THEN 'open' ELSE 'partial' END
               WHEN j.now_paid = 0 AND j.now_credited > 0 THEN 'credited' ELSE 'paid' END,
@@ -241,7 +248,7 @@ BEGIN
 
   DELETE FROM erp_webhook.receipt_standing r
   USING erp_webhook.keyed(company, s.groups) g
-  WHERE r.company_id = g.company_id AND r.source_id = g.source_id AND r.object = g.object AND r.object_ref = g.object_ref
+  WHERE r.company_id = g.company_id AND r.source_id = g.source_id AND r.object_ref = g.object_ref AND (r.object = g.object OR g.object = 'payment' AND r.object = 'reinstated')
     AND (r.source_id, r.object, r.object_ref, r.currency) NOT IN (SELECT n.source_id, n.object, n.object_ref, n.currency FROM unnest(receipts) n);
   INSERT INTO erp_webhook.receipt_standing AS r
     (company_id, source_id, object, object_ref, currency, account_id, at, net, strength, gross, allocated, by_due_date)
@@ -340,8 +347,8 @@ BEGIN
   IF (SELECT bool_and(erp_webhook.is_plain(e)) FROM unnest(events) e) THEN
     BEGIN
       posted := erp_webhook.settle_plain(company_id, events);
-    EXCEPTION WHEN SQLSTATE 'EW002' THEN
-      NULL;
+    EXCEPTION WHEN SQLSTATE 'EW002' OR unique_violation THEN
+      NULL;  -- something else is known of one of them: the long way, for all
     END;
   END IF;
   IF posted IS NULL THEN

@@ -42,7 +42,7 @@ BEGIN
     JOIN erp_webhook.invoice i ON i.company_id = e.company_id AND i.number = e.correlation[1] AND i.currency = e.currency
   ), paid AS (
     UPDATE erp_webhook.invoice i
-    SET paid = i.paid + p.amount, state = CASE WHEN i.due = p.amount THEN 'paid' ELSE 'partial' END
+    SET paid = erp_webhook.written_like(i.paid + p.amount, i.total), state = CASE WHEN i.due = p.amount THEN 'paid' ELSE 'partial' END
     FROM (SELECT f.company_id, f.invoice_id, sum(f.amount) AS amount FROM fact f
           GROUP BY f.company_id, f.invoice_id, f.number ORDER BY f.number COLLATE "C") p
     WHERE i.company_id = p.company_id AND i.invoice_id = p.invoice_id AND i.due >= p.amount
@@ -56,8 +56,6 @@ BEGIN
            f.fee, f.fee_currency, CASE WHEN f.fee IS NOT NULL THEN f.event_id END,
            f.value_date, f.payout_ref, f.bank_ref, f.end_to_end_id, f.correlation, f.account_ref, ARRAY[f.event_id]
     FROM fact f ORDER BY f.source_id, f.object_ref COLLATE "C"
-    ON CONFLICT DO NOTHING
-    RETURNING 1
   ), voucher AS (
     INSERT INTO erp_webhook.voucher AS v (company_id, voucher_id, source_id, object, object_ref, step, event_id, booked_on, occurred_on, amount, currency, digest)
     SELECT company, f.voucher_id, f.source_id, 'payment', f.object_ref, 1, f.event_id, b.booked_on, d.day, f.amount, f.currency,
@@ -67,7 +65,6 @@ BEGIN
     FROM fact f
     CROSS JOIN LATERAL (SELECT (f.at AT TIME ZONE tz)::date AS day) d
     CROSS JOIN LATERAL (SELECT CASE WHEN d.day > closed THEN d.day ELSE closed + 1 END AS booked_on) b
-    ON CONFLICT DO NOTHING
   ), entry AS (
     INSERT INTO erp_webhook.entry (company_id, voucher_id, entry_no, debit, credit, amount, currency)
     SELECT company, f.voucher_id, 1, f.clearing, 'receivable', f.amount, f.currency FROM fact f
@@ -76,14 +73,14 @@ BEGIN
   ), allocation AS (
     INSERT INTO erp_webhook.allocation (company_id, invoice_id, source_id, object, object_ref, amount)
     SELECT company, f.invoice_id, f.source_id, 'payment', f.object_ref, f.amount FROM fact f
-    ON CONFLICT DO NOTHING
   )
   SELECT cardinality(events) INTO settled
-  WHERE (SELECT count(*) FROM object) = cardinality(events) AND (SELECT count(*) FROM paid) = (SELECT count(DISTINCT f.invoice_id) FROM fact f);
+  WHERE (SELECT count(*) FROM fact) = cardinality(events) AND (SELECT count(*) FROM paid) = (SELECT count(DISTINCT f.invoice_id) FROM fact f);
   IF settled IS NULL THEN
     RAISE EXCEPTION USING ERRCODE = 'EW002', MESSAGE = 'not plain after all';
   END IF;
   RETURN settled;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.settle_plain(int, erp_webhook.event[]) IS 'the short path of settle(); raises EW002, having changed nothing, where it does not lead to the result';
+COMMENT ON FUNCTION erp_webhook.settle_plain(int, erp_webhook.event[]) IS
+  'the short path of settle(); raises EW002 where it does not lead to the result, or a unique violation where something is known already: the caller then undoes it';

@@ -67,7 +67,7 @@ BEGIN
   ), named AS (
     SELECT f.source_id, f.subscription_ref, array_agg(r.ref ORDER BY f.at, (f.fact).external_id COLLATE "C", r.n) AS refs
     FROM fact f CROSS JOIN LATERAL unnest((f.fact).correlation) WITH ORDINALITY r (ref, n)
-    WHERE f.own AND (f.fact).kind LIKE 'subscription.%' GROUP BY f.source_id, f.subscription_ref
+    WHERE f.own AND (f.fact).subscription_ref = f.subscription_ref GROUP BY f.source_id, f.subscription_ref
   ), since AS (
     SELECT f.source_id, f.subscription_ref, min(f.at) AS first_failure, max(f.at) AS last_failure,
            count(DISTINCT coalesce((f.fact).attempt, f.at::text)) FILTER (WHERE NOT erp_webhook.is_status(f.fact)) AS attempts
@@ -108,11 +108,14 @@ BEGIN
              WHEN j.policy LIKE 'grace:%' THEN erp_webhook.grace_ends(j.policy, j.first_failure) <= clock_timestamp()
              ELSE true END AS suspends,
            coalesce(
+             erp_webhook.linked_account(company, j.source_id, j.subscription_ref),
              erp_webhook.linked_account(company, j.source_id, j.account_ref),
-             (SELECT i.account_id FROM unnest(j.named) WITH ORDINALITY r (ref, n) CROSS JOIN LATERAL unnest(erp_webhook.numbers_in(ARRAY[r.ref])) w (number)
-              JOIN erp_webhook.invoice i ON i.company_id = company AND i.number = w.number ORDER BY r.n, i.number COLLATE "C" LIMIT 1),
              (SELECT i.account_id FROM erp_webhook.invoice i WHERE i.company_id = company AND i.subscription_ref = j.subscription_ref
-              ORDER BY i.due_on, i.number COLLATE "C" LIMIT 1)) AS account_id
+              ORDER BY i.due_on, i.number COLLATE "C" LIMIT 1),
+             (SELECT i.account_id FROM unnest(j.named) WITH ORDINALITY r (ref, n)
+              CROSS JOIN LATERAL unnest(CASE WHEN EXISTS (SELECT FROM erp_webhook.invoice x WHERE x.company_id = company AND x.number = r.ref)
+                                             THEN ARRAY[r.ref] ELSE erp_webhook.words(r.ref) END) WITH ORDINALITY w (number, m)
+              JOIN erp_webhook.invoice i ON i.company_id = company AND i.number = w.number ORDER BY r.n, w.m LIMIT 1)) AS account_id
     FROM judged j
   )
   UPDATE erp_webhook.subscription s

@@ -31,8 +31,8 @@ WITH of_event AS (
          'different_amounts' AS reason, o.amount::numeric AS amount, o.currency, o.succeeded_at AS since
   FROM erp_webhook.money_object o WHERE o.contradicted
 ), standing AS (
-  SELECT r.*, r.strength - r.allocated AS left_over, ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key AS key
-  FROM erp_webhook.receipt_standing r WHERE r.net <> r.allocated OR r.net <> r.strength
+  SELECT r.*, r.strength - r.allocated AS left_over, ROW(r.source_id, CASE r.object WHEN 'reinstated' THEN 'payment' ELSE r.object END, r.object_ref)::erp_webhook.object_key AS key
+  FROM erp_webhook.receipt_standing r WHERE r.net <> r.allocated OR r.net <> r.strength OR r.at IS NULL
 ), receipt AS (
   SELECT s.*, n.known, n.unknown, n.first_unknown, n.other_currency, f.captured, f.refunded, f.withdrawn, f.reinstated, f.reversed, f.came_elsewhere
   FROM standing s
@@ -53,10 +53,10 @@ WITH of_event AS (
     (r.left_over > 0 AND r.other_currency IS NOT NULL, 'currency_mismatch', r.other_currency, 'invoice_in_another_currency', r.left_over),
     (r.left_over > 0 AND r.other_currency IS NULL AND r.unknown > 0, 'unallocated', r.first_unknown, 'unknown_invoice', r.left_over),
     (r.left_over > 0 AND r.other_currency IS NULL AND r.unknown = 0 AND r.known = 0, 'unallocated', NULL, 'no_reference', r.left_over),
-    (r.object = 'payment' AND r.captured = 0 AND r.came_elsewhere, 'currency_mismatch', NULL, 'refund_in_another_currency', -r.net),
-    (r.object = 'payment' AND NOT r.came_elsewhere, 'unattributed', NULL, 'payment_unknown', abs(r.net)),
-    (r.reinstated > r.withdrawn AND r.came_elsewhere, 'unattributed', NULL, 'more_reinstated_than_withdrawn', r.reinstated - r.withdrawn),
-    (r.captured > 0 AND r.refunded + greatest(0, r.withdrawn - r.reinstated) + r.reversed > r.captured, 'over_refunded', NULL, 'more_back_than_in',
+    (r.object = 'payment' AND r.captured = 0 AND r.refunded > 0 AND r.came_elsewhere, 'currency_mismatch', NULL, 'refund_in_another_currency', -r.net),
+    (r.object = 'payment' AND NOT r.came_elsewhere AND r.refunded + r.reversed + r.withdrawn + r.reinstated > 0, 'unattributed', NULL, 'payment_unknown', abs(r.net)),
+    (r.object = 'reinstated' AND r.came_elsewhere, 'unattributed', NULL, 'more_reinstated_than_withdrawn', r.net),
+    (r.object <> 'reinstated' AND r.captured > 0 AND r.refunded + greatest(0, r.withdrawn - r.reinstated) + r.reversed > r.captured, 'over_refunded', NULL, 'more_back_than_in',
        r.refunded + greatest(0, r.withdrawn - r.reinstated) + r.reversed - r.captured)
   ) x (holds, kind, invoice_number, reason, amount)
   WHERE x.holds

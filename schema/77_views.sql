@@ -1,5 +1,14 @@
 -- What is read of the books.
 
+CREATE FUNCTION erp_webhook.written(amount numeric, currency text) RETURNS numeric
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+BEGIN
+  RETURN round(amount, greatest(erp_webhook.digits_of(currency), min_scale(amount)));
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.written(numeric, text) IS 'an amount with the decimals of its currency';
+
 CREATE VIEW erp_webhook.journal WITH (security_invoker = true) AS
   SELECT v.company_id, v.booked_on, v.occurred_on, v.voucher_id, s.name AS source, v.object, v.object_ref, v.step, e.entry_no,
          l.ledger_account, l.debit, l.credit, e.currency, v.event_id
@@ -10,7 +19,7 @@ CREATE VIEW erp_webhook.journal WITH (security_invoker = true) AS
 COMMENT ON VIEW erp_webhook.journal IS 'every entry as an accountant writes it: a debit line and a credit line';
 
 CREATE VIEW erp_webhook.ledger_balance WITH (security_invoker = true) AS
-  SELECT l.company_id, l.ledger_account, l.currency, sum(l.amount) AS balance
+  SELECT l.company_id, l.ledger_account, l.currency, erp_webhook.written(sum(l.amount), l.currency) AS balance
   FROM (SELECT e.company_id, e.debit AS ledger_account, e.currency, e.amount FROM erp_webhook.entry e
         UNION ALL SELECT e.company_id, e.credit, e.currency, -e.amount FROM erp_webhook.entry e) l
   GROUP BY l.company_id, l.ledger_account, l.currency HAVING sum(l.amount) <> 0;
@@ -18,7 +27,7 @@ COMMENT ON VIEW erp_webhook.ledger_balance IS 'balance of each ledger account an
 
 -- Due of its invoices, less the credit left on its receipts, plus what was taken back beyond them.
 CREATE VIEW erp_webhook.account_balance WITH (security_invoker = true) AS
-  SELECT a.company_id, a.account_no, b.currency, coalesce(sum(b.amount), 0) AS balance, a.state
+  SELECT a.company_id, a.account_no, b.currency, erp_webhook.written(coalesce(sum(b.amount), 0), b.currency) AS balance, a.state
   FROM erp_webhook.account a
   CROSS JOIN LATERAL (
     SELECT a.currency, 0::numeric AS amount
@@ -49,15 +58,14 @@ CREATE VIEW erp_webhook.payment WITH (security_invoker = true) AS
            greatest(0, coalesce(sum(m.amount) FILTER (WHERE m.what = 'withdrawn'), 0)
                      - coalesce(sum(m.amount) FILTER (WHERE m.what = 'reinstated'), 0)) AS disputed,
            coalesce(sum(m.amount) FILTER (WHERE m.what = 'reversed'), 0) AS reversed,
-           coalesce(sum(m.amount) FILTER (WHERE m.what = 'fee'), 0) AS fee,
-           coalesce(sum(m.amount) FILTER (WHERE m.what = 'withdrawn'), 0) AS withdrawn,
-           coalesce(sum(m.amount) FILTER (WHERE m.what = 'reinstated'), 0) AS reinstated
+           coalesce(sum(m.amount) FILTER (WHERE m.what = 'fee'), 0) AS fee
     FROM moved m GROUP BY m.company_id, m.source_id, m.payment_ref, m.currency
   )
-  SELECT f.company_id, s.name AS source, f.payment_ref, f.currency, f.captured, f.refunded, f.disputed, f.reversed, f.fee,
-         f.withdrawn, f.reinstated, f.source_id
+  SELECT f.company_id, s.name AS source, f.payment_ref, f.currency, erp_webhook.written(f.captured, f.currency) AS captured,
+         erp_webhook.written(f.refunded, f.currency) AS refunded, erp_webhook.written(f.disputed, f.currency) AS disputed,
+         erp_webhook.written(f.reversed, f.currency) AS reversed, erp_webhook.written(f.fee, f.currency) AS fee, f.source_id
   FROM figure f JOIN erp_webhook.source s ON s.company_id = f.company_id AND s.source_id = f.source_id
-  WHERE f.captured <> 0 OR f.refunded <> 0 OR f.withdrawn <> 0 OR f.reinstated <> 0 OR f.reversed <> 0 OR f.fee <> 0;
+  WHERE f.captured <> 0 OR f.refunded <> 0 OR f.disputed <> 0 OR f.reversed <> 0 OR f.fee <> 0;
 COMMENT ON VIEW erp_webhook.payment IS 'what each payment came to: captured (ever), refunded, disputed, reversed, fees in its currency';
 
 CREATE VIEW erp_webhook.payout WITH (security_invoker = true) AS

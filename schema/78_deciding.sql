@@ -127,12 +127,15 @@ BEGIN
   ON CONFLICT ON CONSTRAINT account_link_pkey DO UPDATE SET account_id = EXCLUDED.account_id;
 
   SELECT coalesce(array_agg(DISTINCT ROW(o.source_id, o.object, o.object_ref)::erp_webhook.object_key), '{}') INTO receipts
-  FROM erp_webhook.receipt_standing r
+  FROM (SELECT r.company_id, r.source_id, r.object, r.object_ref FROM erp_webhook.receipt_standing r
+        WHERE r.company_id = this.company_id AND r.source_id = this.source_id
+        UNION SELECT b.company_id, b.source_id, b.object, b.object_ref FROM erp_webhook.money_object b
+        WHERE b.company_id = this.company_id AND b.source_id = this.source_id AND b.object = 'bank' AND b.account_ref = link_account.external_ref) r
   JOIN erp_webhook.money_object o ON o.company_id = r.company_id AND o.source_id = r.source_id AND o.object = r.object AND o.object_ref = r.object_ref
-  WHERE r.company_id = this.company_id AND r.source_id = this.source_id AND o.account_ref = link_account.external_ref;
+  WHERE link_account.external_ref IN (o.account_ref, o.subscription_ref);
   SELECT coalesce(array_agg(u.subscription_ref), '{}') INTO judged
   FROM erp_webhook.subscription u
-  WHERE u.company_id = this.company_id AND u.source_id = this.source_id AND u.account_ref = link_account.external_ref;
+  WHERE u.company_id = this.company_id AND u.source_id = this.source_id AND link_account.external_ref IN (u.account_ref, u.subscription_ref);
   SELECT '{}', '{}', '{}', judged, '{}', ARRAY[target], receipts, receipts, receipts, '{}' INTO s;
   PERFORM erp_webhook.settle_scope(this.company_id, s, NULL);
 END
