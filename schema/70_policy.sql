@@ -62,6 +62,16 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.digits_of(text) IS 'decimals of a currency (ISO 4217)';
 
+-- The same figure is written the same way whatever path led to it.
+CREATE FUNCTION erp_webhook.written(amount numeric, currency text) RETURNS numeric
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+BEGIN
+  RETURN CASE WHEN amount = 0 THEN 0 ELSE round(amount, greatest(erp_webhook.digits_of(currency), min_scale(amount))) END;
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.written(numeric, text) IS 'an amount with the decimals of its currency';
+
 -- An undated fact sorts after every dated one: it stands a thousand years later. Hours, not years: exact and in every time zone the same.
 CREATE FUNCTION erp_webhook.moment(occurred_at timestamptz, signed_at timestamptz, received_at timestamptz) RETURNS timestamptz
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -246,6 +246,25 @@ $$;
 COMMENT ON FUNCTION erp_webhook.allocation_of(erp_webhook.standing[], erp_webhook.invoice[], erp_webhook.naming[]) IS
   'SETTLEMENT 2.3 to 2.6: who pays what, and who would had nothing been refunded';
 
+-- The same for who has no names at hand: what receipts name is looked up first.
+CREATE FUNCTION erp_webhook.allocation_of(company_id int, receipts erp_webhook.standing[], invoices erp_webhook.invoice[])
+RETURNS SETOF erp_webhook.allocated
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  named erp_webhook.naming[];
+BEGIN
+  SELECT array_agg(ROW(n.source_id, n.object, n.object_ref, n.n, n.ceiling, n.invoice_id, n.currency)::erp_webhook.naming) INTO named
+  FROM erp_webhook.invoices_named(allocation_of.company_id, (
+    SELECT array_agg(DISTINCT ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key) FROM unnest(receipts) r)) n
+  WHERE n.invoice_id IS NOT NULL;
+  RETURN QUERY SELECT * FROM erp_webhook.allocation_of(receipts, invoices, named);
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.allocation_of(int, erp_webhook.standing[], erp_webhook.invoice[]) IS 'who pays what, of receipts whose references are still to be looked up';
+
 CREATE FUNCTION erp_webhook.placed(receipts erp_webhook.standing[], allocated erp_webhook.allocated[]) RETURNS numeric[]
 LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp

@@ -90,12 +90,6 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.given_up(int, text) IS 'the write-off a person decided for an invoice';
 
--- The same figure is written the same way whatever path led to it: with the decimals of the invoice's total, or more if it needs them.
-CREATE FUNCTION erp_webhook.written_like(amount numeric, total numeric) RETURNS numeric
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN round(amount, greatest(scale(total), min_scale(amount)));
-COMMENT ON FUNCTION erp_webhook.written_like(numeric, numeric) IS 'an amount with as many decimals as another';
-
 CREATE TYPE erp_webhook.invoice_figures AS (invoice_id bigint, paid numeric, credited numeric, written_off numeric, state text,
   credited_by bigint, written_off_by bigint, last_paid timestamptz);
 COMMENT ON TYPE erp_webhook.invoice_figures IS 'what allocation makes of an invoice, and the facts behind it';
@@ -131,8 +125,8 @@ BEGIN
       ELSE least(o.left_open, coalesce((o.given_up).amount, 0)) END AS now_written_off
     FROM open o
   )
-  SELECT j.invoice_id, erp_webhook.written_like(j.now_paid, j.total), erp_webhook.written_like(j.now_credited, j.total),
-         erp_webhook.written_like(j.now_written_off, j.total),
+  SELECT j.invoice_id, erp_webhook.written(j.now_paid, j.currency), erp_webhook.written(j.now_credited, j.currency),
+         erp_webhook.written(j.now_written_off, j.currency),
          CASE WHEN j.state = 'void' THEN 'void'
               WHEN j.left_open - j.now_written_off > 0 THEN CASE WHEN j.now_paid = 0 THEN 'open' ELSE 'partial' END
               WHEN j.now_paid = 0 AND j.now_credited > 0 THEN 'credited' ELSE 'paid' END,

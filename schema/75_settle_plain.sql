@@ -29,6 +29,8 @@ DECLARE
   tz constant text := erp_webhook.policy_on(company, 'time_zone', NULL);
   closed constant date := erp_webhook.closed_until(company);
   tolerance constant numeric := (SELECT max(p.value::numeric) FROM erp_webhook.policy p WHERE p.company_id = company AND p.policy = 'tolerance');
+  home constant text := (SELECT c.currency FROM erp_webhook.company c WHERE c.company_id = company);
+  digits constant int := erp_webhook.digits_of(home);
   settled bigint;
 BEGIN
   -- Joined by the company of the event, not by the constant: see keyed().
@@ -42,7 +44,8 @@ BEGIN
     JOIN erp_webhook.invoice i ON i.company_id = e.company_id AND i.number = e.correlation[1] AND i.currency = e.currency
   ), paid AS (
     UPDATE erp_webhook.invoice i
-    SET paid = erp_webhook.written_like(i.paid + p.amount, i.total), state = CASE WHEN i.due = p.amount THEN 'paid' ELSE 'partial' END
+    SET paid = round(i.paid + p.amount, greatest(min_scale(i.paid + p.amount), CASE i.currency WHEN home THEN digits ELSE erp_webhook.digits_of(i.currency) END)),
+        state = CASE WHEN i.due = p.amount THEN 'paid' ELSE 'partial' END
     FROM (SELECT f.company_id, f.invoice_id, sum(f.amount) AS amount FROM fact f
           GROUP BY f.company_id, f.invoice_id, f.number ORDER BY f.number COLLATE "C") p
     WHERE i.company_id = p.company_id AND i.invoice_id = p.invoice_id AND i.due >= p.amount

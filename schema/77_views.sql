@@ -1,14 +1,5 @@
 -- What is read of the books.
 
-CREATE FUNCTION erp_webhook.written(amount numeric, currency text) RETURNS numeric
-LANGUAGE plpgsql STABLE PARALLEL SAFE
-AS $$
-BEGIN
-  RETURN round(amount, greatest(erp_webhook.digits_of(currency), min_scale(amount)));
-END
-$$;
-COMMENT ON FUNCTION erp_webhook.written(numeric, text) IS 'an amount with the decimals of its currency';
-
 CREATE VIEW erp_webhook.journal WITH (security_invoker = true) AS
   SELECT v.company_id, v.booked_on, v.occurred_on, v.voucher_id, s.name AS source, v.object, v.object_ref, v.step, e.entry_no,
          l.ledger_account, l.debit, l.credit, e.currency, v.event_id
