@@ -33,7 +33,7 @@ ORDER BY n;
 -- references: all of several pointers, lists, every match of a pattern, the merchant's own pointers first, each once
 SELECT n, correlation, correlation_amounts, reason
 FROM (VALUES (1, '{"correlation": {"all": ["/a", "/l", "/a"]}}'::jsonb, '{}'::jsonb), (2, '{"correlation": ["/x", "/l"]}', '{}'), (3, '{"correlation": {"of": "/r", "find": "INV-{digits}"}}', '{}'),
-             (4, '{"correlation": "/a"}', '{"correlation": ["/m/po", "/l"]}'), (5, '{"correlation": "/i/*/n", "correlation_amounts": "/i/*/v"}', '{"correlation": ["/a"]}'),
+             (4, '{"correlation": "/a"}', '{"correlation": ["/m/po", "/l"]}'), (8, '{"correlation": "/a"}', '{"correlation": "/m/po"}'), (9, '{"correlation": "/a"}', '{"correlation": ["m", 7, "/none"]}'), (5, '{"correlation": "/i/*/n", "correlation_amounts": "/i/*/v"}', '{"correlation": ["/a"]}'),
              (6, '{"correlation": "/i/*/n", "correlation_amounts": "/i/0/v"}', '{}'), (7, '{"correlation": "/i/*/n", "correlation_amounts": "/j/*/v"}', '{}')) AS t (n, f, s),
      erp_webhook.read_body(jsonb_build_object('fields', f || '{"object_ref": "=p", "amount": "=1.00", "currency": "=EUR"}'), '[{"kind": "payment.succeeded"}]', s, '{}',
        '{"a":"A","l":["L1","L2",null,""],"r":"INV-1, INV-22; INV-","m":{"po":"PO"},"i":[{"n":"I1","v":"0.40"},{"n":"I2","v":"0.60"}],"j":[{"v":"1.00"},{"v":"1.001"}]}') r

@@ -245,40 +245,50 @@ add_reference(FactReader *r, EwhValue *value, char *amount)
 	event->correlation_amounts = lappend(event->correlation_amounts, amount);
 }
 
-/* Where this merchant puts its invoice numbers: settings.correlation, pointers from the item or else from the top. */
+/* Take what one pointer of the merchant's own leads to: from the item, or else from the top of the content. */
+static void
+add_own_references(FactReader *r, const JsonbValue *pointer)
+{
+	EwhScopes	scopes = *r->scopes;
+	EwhExpression *e = NULL;
+	List	   *values;
+	ListCell   *lc;
+
+	if (pointer->type == jbvString)
+		e = ewh_expression_pointer((EwhBytes) {pnstrdup(pointer->val.string.val, pointer->val.string.len),
+											   pointer->val.string.len});
+	if (e == NULL)
+		return;
+	scopes.here = r->scopes->item;
+	values = ewh_evaluate_all(&scopes, e);
+	scopes.here = 0;
+	if (values == NIL)
+		values = ewh_evaluate_all(&scopes, e);
+	foreach(lc, values)
+		add_reference(r, lfirst(lc), NULL);
+	if (scopes.trouble)
+		r->scopes->trouble = scopes.trouble;
+}
+
+/* Where this merchant puts its invoice numbers: settings.correlation, a list of pointers or one. */
 static void
 read_own_correlation(FactReader *r)
 {
 	Jsonb	   *settings = r->scopes->req->settings;
-	JsonbValue *list;
-	EwhScopes	scopes = *r->scopes;
+	JsonbValue *own;
 
 	if (settings == NULL || !JB_ROOT_IS_OBJECT(settings))
 		return;
-	list = getKeyJsonValueFromContainer(&settings->root, "correlation", strlen("correlation"), NULL);
-	if (list == NULL || list->type != jbvBinary || !JsonContainerIsArray(list->val.binary.data))
+	own = getKeyJsonValueFromContainer(&settings->root, "correlation", strlen("correlation"), NULL);
+	if (own == NULL)
 		return;
-	for (int i = 0; i < JsonContainerSize(list->val.binary.data); i++)
+	if (own->type != jbvBinary || !JsonContainerIsArray(own->val.binary.data))
 	{
-		JsonbValue *v = getIthJsonbValueFromContainer(list->val.binary.data, i);
-		EwhExpression *e = NULL;
-		List	   *values;
-		ListCell   *lc;
-
-		if (v->type == jbvString)
-			e = ewh_expression_pointer((EwhBytes) {pnstrdup(v->val.string.val, v->val.string.len), v->val.string.len});
-		if (e == NULL)
-			continue;
-		scopes.here = r->scopes->item;
-		values = ewh_evaluate_all(&scopes, e);
-		scopes.here = 0;
-		if (values == NIL)
-			values = ewh_evaluate_all(&scopes, e);
-		foreach(lc, values)
-			add_reference(r, lfirst(lc), NULL);
+		add_own_references(r, own);
+		return;
 	}
-	if (scopes.trouble)
-		r->scopes->trouble = scopes.trouble;
+	for (int i = 0; i < JsonContainerSize(own->val.binary.data); i++)
+		add_own_references(r, getIthJsonbValueFromContainer(own->val.binary.data, i));
 }
 
 /* The invoices this event speaks of, the merchant's own pointers first, and the amounts it gives for them. */
