@@ -428,13 +428,13 @@ BEGIN
     IF fresh.derived THEN
       RAISE EXCEPTION 'paid, credited, written_off and state of an invoice are derived' USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    PERFORM erp_webhook.settle_invoices(fresh.company_id, fresh.ids, created => true);
+    PERFORM erp_webhook.issue(fresh.company_id, fresh.ids);
   END LOOP;
   RETURN NULL;
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.settle_new_invoices() FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.settle_new_invoices() IS 'trigger: settles what waited for new invoices';
+COMMENT ON FUNCTION erp_webhook.settle_new_invoices() IS 'trigger: books new invoices, and settles what waited for them';
 CREATE TRIGGER settle_new_invoices AFTER INSERT ON erp_webhook.invoice REFERENCING NEW TABLE AS new_invoice
   FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.settle_new_invoices();
 
