@@ -113,6 +113,21 @@ class Stage:
         self.sql(f"LOAD 'erp_webhook'; ALTER SYSTEM SET {name} = '{value}'")
         self.sql("SELECT pg_reload_conf()")
 
+    def as_owner(self, *args):
+        """Run a program of the server's as whoever may run it."""
+        user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"] if os.geteuid() == 0 else []
+        bindir = os.path.dirname(self.psql_path)
+        subprocess.run([*user, os.path.join(bindir, args[0]), *args[1:]], check=True, cwd="/", env=dict(self.server_env, **self.env), stdout=subprocess.DEVNULL)
+
+    def start_standby(self):
+        """A hot standby on port 5433 of the same socket directory."""
+        data = self.path("cluster/standby")
+        self.as_owner("pg_basebackup", "-D", data, "-R", "-c", "fast")
+        self.as_owner("pg_ctl", "-D", data, "-l", self.path("cluster/standby.log"), "-o", "-p 5433", "-w", "start")
+
+    def stop_standby(self):
+        self.as_owner("pg_ctl", "-D", self.path("cluster/standby"), "-m", "immediate", "-w", "stop")
+
     def log(self):
         with open(self.path("cluster/log")) as f:
             return f.read()
