@@ -321,6 +321,8 @@ DECLARE
   keys erp_webhook.object_key[];
   changed erp_webhook.object_key[];
 BEGIN
+  -- Most batches speak of neither.
+  IF NOT EXISTS (SELECT FROM unnest(events) e WHERE split_part(e.kind, '.', 1) IN ('bank', 'payout')) THEN RETURN events; END IF;
   keys := ARRAY(SELECT DISTINCT ROW(n.source_id, n.object, n.object_ref)::erp_webhook.object_key
                 FROM erp_webhook.objects_named(events) n WHERE n.object IN ('bank', 'payout'));
   IF cardinality(keys) = 0 THEN RETURN events; END IF;

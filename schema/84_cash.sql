@@ -135,7 +135,7 @@ AS $$
     SELECT d.*, least(d.amount, d.free - coalesce(sum(d.amount) OVER (PARTITION BY d.source_id, d.currency ORDER BY d.booked_on DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)) AS part
     FROM day_ d WHERE d.amount > 0)
   SELECT greatest(c.booked_on + coalesce(h.usual, 2), today + 1), greatest(c.booked_on + coalesce(h.early, 1), today + 1), greatest(c.booked_on + coalesce(h.late, 7), today + 1),
-         'capture', c.name, 'captured ' || to_char(c.booked_on, 'YYYY-MM-DD'), c.part, c.currency, false,
+         'capture', c.name, 'of ' || to_char(c.booked_on, 'YYYY-MM-DD'), c.part, c.currency, false,
          CASE WHEN h.payouts IS NULL THEN 'no payout of this source yet: 2 days assumed' ELSE format('usually %s days to the bank (%s payouts)', h.usual, h.payouts) END
   FROM chunk c LEFT JOIN erp_webhook.settlement_delay(captures_to_come.company_id, today) h ON h.source_id = c.source_id AND h.currency = c.currency
   WHERE c.part > 0

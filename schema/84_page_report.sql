@@ -68,6 +68,8 @@ AS $$
         erp_webhook.chart_svg(c.points, c.currency, format('Money at the bank in %s, the last 30 days and the next %s; the figures are in the tables below', c.currency, days))), '' ORDER BY c.first DESC, c.currency) FROM chart c), '')
     || erp_webhook.page_table('cash-position', 'Where the money is', '{Place,Account,Currency,Ledger,Bank statement,Statement of,Difference}', '{text,text,text,money,money,date,money}',
         (SELECT jsonb_agg(jsonb_build_array(replace(p.kind, '_', ' '), p.ledger_account, p.currency, p.balance, p.bank_says, to_char(p.said_on, 'YYYY-MM-DD'), p.difference)) FROM place p), 'No money anywhere yet.')
+    || erp_webhook.page_table('cash-proof', 'Why the ledger says so', '{Account,Currency,Ledger,Explained,Difference,By}', '{text,text,money,money,money,long}',
+        (SELECT jsonb_agg(jsonb_build_array(f.ledger_account, f.currency, f.ledger, f.explained, f.difference, f.how)) FROM erp_webhook.cash_proof(company) f), 'No money anywhere yet.')
     || erp_webhook.page_table('cash-to-come', format('What is expected within %s days', days), '{Day,Amount,Currency,From,What,Why}', '{date,money,text,text,ref,long}',
         (SELECT jsonb_agg(jsonb_build_array(to_char(i.day, 'YYYY-MM-DD'), i.amount, i.currency, i.source, i.kind || ' ' || i.ref, i.why) ORDER BY i.day, i.currency, i.ref) FROM erp_webhook.forecast_items(company, days) i),
         'Nothing is expected.', 60)
@@ -75,6 +77,9 @@ AS $$
         '{date,text,money,money,money,money,money,money,money,money}',
         (SELECT jsonb_agg(jsonb_build_array(to_char(f.day, 'YYYY-MM-DD'), f.currency, f.opening, f.payouts, f.captures, f.invoices, f.planned, f.closing, f.closing_low, f.closing_high) ORDER BY f.currency, f.day) FROM forecast f),
         'No forecast.'))
+    || erp_webhook.page_table('forecast-kept', 'What was forecast for today, and what came', '{Made on,Days ahead,Scenario,Currency,Forecast,At the bank,Difference}', '{date,number,text,text,money,money,money}',
+        (SELECT jsonb_agg(jsonb_build_array(to_char(k.made_on, 'YYYY-MM-DD'), k.days_ahead, k.scenario, k.currency, k.forecast, k.actual, k.difference)) FROM erp_webhook.forecast_against_actual(company) k),
+        'No forecast for today was kept: keep_forecast(), once a day, keeps one.')
 $$;
 COMMENT ON FUNCTION erp_webhook.page_cash(text, int, int) IS 'section of the page';
 

@@ -66,6 +66,10 @@ SELECT payout, line, state, matched_by FROM pg_temp.rec WHERE payout = 'F' OR li
 SELECT unmatch('rec', 'K27', 'F', 'bob', 'a customer''s money') > 0 AS unmatched;
 SELECT payout, line, state, matched_by FROM pg_temp.rec WHERE payout = 'F' OR line LIKE '%K27%' ORDER BY 1;
 
+-- Why the ledger says so, today and at a past day.
+SELECT kind, ledger_account, currency, ledger, explained, difference, how FROM cash_proof('rec');
+SELECT ledger_account, currency, ledger, explained, difference FROM cash_proof('rec', '2025-10-12');
+
 -- The policies: a line as the arrival of its payout, and lines that post. Set back, the books are what they were.
 CREATE TEMP TABLE before AS SELECT * FROM pg_temp.balances;
 SELECT set_policy('rec', 'payout_arrives', 'on_statement');
@@ -73,5 +77,6 @@ SELECT * FROM pg_temp.balances EXCEPT SELECT * FROM before ORDER BY 1, 2;
 SELECT set_policy('rec', 'statement', 'post');
 SELECT * FROM pg_temp.balances;
 SELECT line, ledger, bank, state FROM pg_temp.rec WHERE item = 'line' ORDER BY 1, 4;
+SELECT ledger_account, currency, ledger, difference FROM cash_proof('rec');
 SELECT set_policy('rec', 'statement', 'evidence'), set_policy('rec', 'payout_arrives', 'on_paid');
 SELECT * FROM pg_temp.balances EXCEPT SELECT * FROM before;

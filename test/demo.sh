@@ -154,7 +154,7 @@ title "What was received, what was rejected, and why"
 show "SELECT source, outcome, reason, n FROM erp_webhook.stats ORDER BY 1, 2, 3"
 
 title "Cash to come"
-show "SELECT payout_ref, amount, currency, state, value_date FROM erp_webhook.payout ORDER BY value_date, 1"
+show "SELECT day, amount, currency, source, what, why FROM erp_webhook.cash_to_come('Kade BV', 30)"
 
 title "The figures"
 invoice() { expect "$1 paid/credited/state" "$2" "SELECT trim_scale(paid) || '/' || trim_scale(credited) || '/' || state FROM erp_webhook.invoice WHERE number = '$1'"; }
