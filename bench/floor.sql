@@ -2,7 +2,7 @@
 -- a body says, and that each event is new and pays its invoice in full.
 WITH input AS MATERIALIZED (
   SELECT i.*, nextval('floor.delivery_id') AS delivery_id, nextval('floor.event_event_id_seq') AS event_id,
-         nextval('floor.voucher_voucher_id_seq') AS voucher_id, cents / 100.0 AS amount
+         nextval('floor.voucher_voucher_id_seq') AS voucher_id, round(cents / 100.0, 2) AS amount
   FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::jsonb[], $6::bytea[])
        AS i (id, payment, invoice, cents, headers, body)
 ), delivery AS (
@@ -22,8 +22,9 @@ WITH input AS MATERIALIZED (
     ARRAY[event_id]
   FROM input
 ), voucher AS (
-  INSERT INTO floor.voucher (company_id, voucher_id, source_id, object, object_ref, step, event_id, booked_on, occurred_on, amount, currency)
-  SELECT 1, voucher_id, 1, 'payment', payment, 1, event_id, current_date, current_date, amount, 'EUR' FROM input
+  INSERT INTO floor.voucher (company_id, voucher_id, source_id, object, object_ref, step, event_id, booked_on, occurred_on, amount, currency,
+    digest)
+  SELECT 1, voucher_id, 1, 'payment', payment, 1, event_id, current_date, current_date, amount, 'EUR', decode(repeat('cd', 32), 'hex') FROM input
 ), entry AS (
   INSERT INTO floor.entry (company_id, voucher_id, entry_no, debit, credit, amount, currency)
   SELECT 1, voucher_id, 1, 'clearing:stripe', 'receivable', amount, 'EUR' FROM input

@@ -19,7 +19,7 @@ BEGIN
   END IF;
   event := convert_from(body, 'UTF8')::jsonb;
   intent := event #> '{data,object}';
-  money := (intent->>'amount_received')::numeric / 100;
+  money := round((intent->>'amount_received')::numeric / 100, 2);
   INSERT INTO plain.event (company_id, source_id, external_id, type, kind, state, occurred_at, received_at, signed_at, delivery_id,
       object_ref, payment_ref, account_ref, correlation, amount, currency, digest)
     VALUES (1, 1, event->>'id', event->>'type', 'payment.succeeded', 'applied', to_timestamp((event->>'created')::bigint), now(),
@@ -37,8 +37,9 @@ BEGIN
       decided_by, refs, account_ref, facts)
     VALUES (1, 1, 'payment', intent->>'id', intent->>'id', upper(intent->>'currency'), money, to_timestamp((event->>'created')::bigint), true,
       new_event, ARRAY[intent #>> '{metadata,invoice_number}'], intent->>'customer', ARRAY[new_event]);
-  INSERT INTO plain.voucher (company_id, source_id, object, object_ref, step, event_id, booked_on, occurred_on, amount, currency)
-    VALUES (1, 1, 'payment', intent->>'id', 1, new_event, current_date, current_date, money, upper(intent->>'currency'))
+  INSERT INTO plain.voucher (company_id, source_id, object, object_ref, step, event_id, booked_on, occurred_on, amount, currency, digest)
+    VALUES (1, 1, 'payment', intent->>'id', 1, new_event, current_date, current_date, money, upper(intent->>'currency'),
+      public.digest(event->>'id', 'sha256'))
     RETURNING voucher_id INTO new_voucher;
   INSERT INTO plain.entry (company_id, voucher_id, entry_no, debit, credit, amount, currency)
     VALUES (1, new_voucher, 1, 'clearing:stripe', 'receivable', money, upper(intent->>'currency'));

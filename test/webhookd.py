@@ -14,7 +14,7 @@ import time
 import urllib.request
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-PROGRAM = os.path.join(ROOT, "ingress", "erp-webhookd")
+PROGRAM = os.environ.get("WEBHOOKD_PROGRAM") or os.path.join(ROOT, "ingress", "erp-webhookd")   # another build: sanitizers, mutants
 SECRET = "whsec_test_of_the_ingress_0123456789"
 
 

@@ -39,8 +39,8 @@ async function settle(client, event, signature, body) {
     VALUES (1, 1, 'payment', $1, $1, $2, $3, to_timestamp($4), true, $5, ARRAY[$6::text], $7, ARRAY[$5::bigint])`,
     [intent.id, currency, money, event.created, eventId, number, intent.customer])
   const voucher = await run(client, 'voucher', `
-    INSERT INTO peer.voucher (company_id, source_id, object, object_ref, step, event_id, booked_on, occurred_on, amount, currency)
-    VALUES (1, 1, 'payment', $1, 1, $2, current_date, current_date, $3, $4) RETURNING voucher_id`, [intent.id, eventId, money, currency])
+    INSERT INTO peer.voucher (company_id, source_id, object, object_ref, step, event_id, booked_on, occurred_on, amount, currency, digest)
+    VALUES (1, 1, 'payment', $1, 1, $2, current_date, current_date, $3, $4, sha256($1::text::bytea)) RETURNING voucher_id`, [intent.id, eventId, money, currency])
   await run(client, 'entry', `
     INSERT INTO peer.entry (company_id, voucher_id, entry_no, debit, credit, amount, currency)
     VALUES (1, $1, 1, 'clearing:stripe', 'receivable', $2, $3)`, [voucher.rows[0].voucher_id, money, currency])
