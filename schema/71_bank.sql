@@ -1,5 +1,23 @@
 -- What matching means for the books (SETTLEMENT 3): which bank lines post at all, and how a payout arrives.
 
+-- Where a debit that names no customer goes: where somebody said, else where a rule says; NULL: nobody and none.
+CREATE FUNCTION erp_webhook.line_account(company_id int, source_id int, object_ref text) RETURNS text
+LANGUAGE sql STABLE
+RETURN coalesce(
+  (SELECT d.difference_to FROM erp_webhook.bank_decision d
+   WHERE d.company_id = line_account.company_id AND d.line_source = line_account.source_id AND d.line_ref = line_account.object_ref AND d.decision = 'book'
+   ORDER BY d.decision_id DESC LIMIT 1),
+  (SELECT r.ledger_account FROM erp_webhook.bank_entry e
+   JOIN erp_webhook.line_rule r ON r.company_id = e.company_id AND concat_ws(' ', e.counterparty, e.reference) ~* r.pattern
+   WHERE line_account.source_id = 0 AND e.company_id = line_account.company_id AND e.object_ref = line_account.object_ref ORDER BY r.ordinal LIMIT 1));
+COMMENT ON FUNCTION erp_webhook.line_account(int, int, text) IS 'the ledger account of a bank debit that is nobody''s';
+
+CREATE FUNCTION erp_webhook.booked_by_hand(company_id int, source_id int, object_ref text) RETURNS boolean
+LANGUAGE sql STABLE
+RETURN EXISTS (SELECT FROM erp_webhook.bank_decision d WHERE d.company_id = booked_by_hand.company_id AND d.line_source = booked_by_hand.source_id
+  AND d.line_ref = booked_by_hand.object_ref AND d.decision = 'book');
+COMMENT ON FUNCTION erp_webhook.booked_by_hand(int, int, text) IS 'did somebody say where a line goes? Then it posts, whatever the policy';
+
 -- A line that brings a payout is the payout's arrival and nothing of its own. A line of a statement posts only under the
 -- policy `post`, and not where the bank's webhook, or another entry, is the same money.
 CREATE FUNCTION erp_webhook.bank_posts(company_id int, source_id int, object_ref text) RETURNS boolean
@@ -9,7 +27,7 @@ RETURN NOT EXISTS (SELECT FROM erp_webhook.bank_match m WHERE m.company_id = ban
   AND (bank_posts.source_id <> 0 OR EXISTS (
     SELECT FROM erp_webhook.bank_entry e
     WHERE e.company_id = bank_posts.company_id AND e.object_ref = bank_posts.object_ref AND e.counts
-      AND erp_webhook.policy_on(e.company_id, 'statement', e.booking_date) = 'post'
+      AND (erp_webhook.policy_on(e.company_id, 'statement', e.booking_date) = 'post' OR erp_webhook.booked_by_hand(e.company_id, 0, e.object_ref))
       AND NOT EXISTS (SELECT FROM erp_webhook.bank_twin t WHERE t.company_id = e.company_id AND t.line_ref = e.object_ref)));
 COMMENT ON FUNCTION erp_webhook.bank_posts(int, int, text) IS 'does a bank line post by itself?';
 

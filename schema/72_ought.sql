@@ -111,7 +111,8 @@ BEGIN
            CASE WHEN o.object = 'bank' THEN erp_webhook.line_bank(o.company_id, o.source_id, o.object_ref)
                 ELSE erp_webhook.bank_account(s.settings) END AS bank,
            CASE WHEN o.effective THEN o.amount ELSE 0 END AS counts,
-           CASE WHEN o.object = 'bank' AND o.debit_side THEN erp_webhook.debit_concerns(o.company_id, o) END AS concerns
+           CASE WHEN o.object = 'bank' AND o.debit_side THEN erp_webhook.debit_concerns(o.company_id, o) END AS concerns,
+           CASE WHEN o.object = 'bank' AND o.debit_side THEN erp_webhook.line_account(o.company_id, o.source_id, o.object_ref) END AS goes_to
     FROM asked k
     JOIN erp_webhook.money_object o ON o.company_id = k.company_id AND o.source_id = k.source_id
       AND o.object = k.object AND o.object_ref = k.object_ref
@@ -144,7 +145,7 @@ BEGIN
     (o.object = 'conversion', 'conversion', o.clearing, 'exchange', o.to_currency, o.to_amount, o.decided_by, NULL),
     -- A bank line: what comes in is a customer's, what goes out only if it says whose.
     (o.object = 'bank' AND NOT o.debit_side, 'bank', o.bank, 'receivable', o.currency, o.counts, o.decided_by, o.value_date),
-    (o.object = 'bank' AND o.debit_side, 'bank', CASE WHEN o.concerns IS NULL THEN 'bank_unassigned' ELSE 'receivable' END,
+    (o.object = 'bank' AND o.debit_side, 'bank', CASE WHEN o.concerns IS NULL THEN coalesce(o.goes_to, 'bank_unassigned') ELSE 'receivable' END,
        o.bank, o.currency, o.counts, o.decided_by, o.value_date)
   ) r (holds, books, debit, credit, currency, amount, event_id, day)
   WHERE r.holds AND r.currency IS NOT NULL

@@ -42,28 +42,29 @@ $$;
 COMMENT ON FUNCTION erp_webhook.find_payout(int, text, text, text) IS 'the payout of this name; raises unless there is exactly one';
 
 -- Decide, match again and settle what follows, in the caller's transaction.
-CREATE FUNCTION erp_webhook.decide(line erp_webhook.bank_item, payout erp_webhook.bank_item, decision text, difference_to text, who text, why text) RETURNS bigint
+CREATE FUNCTION erp_webhook.decide(company_id int, line erp_webhook.bank_item, payout erp_webhook.bank_item, decision text, difference_to text, who text, why text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
   id bigint;
 BEGIN
-  PERFORM erp_webhook.lock_matching((payout).company_id);
+  PERFORM erp_webhook.lock_matching(company_id);
   INSERT INTO erp_webhook.bank_decision AS d (company_id, decision, line_source, line_ref, source_id, payout_ref, currency, difference_to, who, why)
-    VALUES ((payout).company_id, decision, (line).source_id, (line).object_ref, (payout).source_id, (payout).object_ref, (payout).currency, difference_to, who, why)
+    VALUES (company_id, decision, (line).source_id, (line).object_ref, (payout).source_id, (payout).object_ref, (payout).currency, difference_to, who, why)
     RETURNING d.decision_id INTO id;
-  PERFORM erp_webhook.settle((payout).company_id, array_agg(e ORDER BY e.event_id))
+  PERFORM erp_webhook.settle(company_id, array_agg(e ORDER BY e.event_id))
   FROM erp_webhook.money_object o
   CROSS JOIN LATERAL unnest(o.facts) f (event_id)
   JOIN erp_webhook.event e ON e.company_id = o.company_id AND e.event_id = f.event_id AND e.state = 'applied'
-  WHERE o.company_id = (payout).company_id
+  WHERE o.company_id = company_id
     AND (o.source_id = (payout).source_id AND o.object = 'payout' AND o.object_ref = (payout).object_ref
          OR o.source_id = (line).source_id AND o.object = 'bank' AND o.object_ref = (line).object_ref);
   RETURN id;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.decide(erp_webhook.bank_item, erp_webhook.bank_item, text, text, text, text) IS 'store a decision and let the books follow it';
+COMMENT ON FUNCTION erp_webhook.decide(int, erp_webhook.bank_item, erp_webhook.bank_item, text, text, text, text) IS 'store a decision and let the books follow it';
 
 CREATE FUNCTION erp_webhook.match(company text, line text, payout_ref text, who text, why text, source text DEFAULT NULL, currency text DEFAULT NULL,
                                   difference_to text DEFAULT NULL) RETURNS bigint
@@ -81,12 +82,12 @@ BEGIN
   PERFORM erp_webhook.check_access(company_id, 'admin');
   IF line IS NOT NULL THEN
     found_ := erp_webhook.find_line(company_id, line);
-    id := erp_webhook.decide(found_, payout, 'match', NULL, who, why);
+    id := erp_webhook.decide(company_id, found_, payout, 'match', NULL, who, why);
   ELSIF difference_to IS NULL THEN
     RAISE EXCEPTION 'neither a line to match nor a difference to post' USING ERRCODE = 'invalid_parameter_value';
   END IF;
   IF difference_to IS NOT NULL THEN
-    id := erp_webhook.decide(NULL, payout, 'difference', difference_to, who, why);
+    id := erp_webhook.decide(company_id, NULL, payout, 'difference', difference_to, who, why);
   END IF;
   RETURN id;
 END
@@ -105,11 +106,32 @@ DECLARE
   company_id int := erp_webhook.company_named(company);
 BEGIN
   PERFORM erp_webhook.check_access(company_id, 'admin');
-  RETURN erp_webhook.decide(erp_webhook.find_line(company_id, line), erp_webhook.find_payout(company_id, payout_ref, source, currency), 'unmatch', NULL, who, why);
+  RETURN erp_webhook.decide(company_id, erp_webhook.find_line(company_id, line), erp_webhook.find_payout(company_id, payout_ref, source, currency), 'unmatch', NULL, who, why);
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.unmatch(text, text, text, text, text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION erp_webhook.unmatch(text, text, text, text, text, text, text) IS 'say that a bank line does not bring a payout, whatever the rules think; match() takes it back';
+
+CREATE FUNCTION erp_webhook.book_line(company text, line text, ledger_account text, who text, why text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+  company_id int := erp_webhook.company_named(company);
+  found_ erp_webhook.bank_item := erp_webhook.find_line(company_id, line);
+BEGIN
+  PERFORM erp_webhook.check_access(company_id, 'admin');
+  IF found_.amount >= 0 THEN
+    RAISE EXCEPTION 'line "%" is a credit: it is a customer''s, or a payout''s', line USING ERRCODE = 'invalid_parameter_value', HINT = 'See assign() and match().';
+  END IF;
+  RETURN erp_webhook.decide(company_id, found_, NULL, 'book', ledger_account, who, why);
+END
+$$;
+REVOKE ALL ON FUNCTION erp_webhook.book_line(text, text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION erp_webhook.book_line(text, text, text, text, text) IS
+  'say where a debit of the bank that names no customer goes: bank_fees, exchange, write_off, or back to bank_unassigned; it posts whatever the policy statement says. Rules that do the same are rows of line_rule';
 
 CREATE FUNCTION erp_webhook.assign_item(company text, item text, assigned_to text, note text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

@@ -56,7 +56,7 @@ RETURN CASE state
   WHEN 'missing_at_bank' THEN 'ask the provider for a trace; look for a bank line without reference and match() it'
   WHEN 'missing_at_provider' THEN 'the provider never called it paid: pull() the source, or match() the line'
   WHEN 'missing_in_ledger' THEN CASE item WHEN 'payout' THEN 'look in exceptions: its event has not been settled'
-    ELSE 'the ledger does not know it: enter it, or set policy statement to post' END
+    ELSE 'the ledger does not know it: book_line() it, or set policy statement to post' END
   WHEN 'over' THEN 'the bank has more: look for a second payout in the line, or match() with difference_to'
   WHEN 'under' THEN 'the bank has less: usually its charges; match() with difference_to'
   WHEN 'currency_mismatch' THEN 'the bank credited another currency: match() with difference_to exchange'

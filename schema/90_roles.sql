@@ -94,7 +94,7 @@ AS $$
           WHEN 'reader' THEN NOT p.prosecdef OR p.proname = 'check_access'
           WHEN 'admin' THEN NOT p.prosecdef OR p.proname = ANY (
             '{check_access,set_policy,set_trust,link_account,settle_again,replay,retry_failed,reprove,confirm,resolve,assign,write_off,
-              void_invoice,settle_invoice,import_statement,match,unmatch,assign_item,keep_forecast,add_subscriber,remove_subscriber,enable_subscriber,
+              void_invoice,settle_invoice,import_statement,match,unmatch,book_line,assign_item,keep_forecast,add_subscriber,remove_subscriber,enable_subscriber,
               disable_subscriber,rotate_subscriber_secret,resend,pull,retry_fetch,dry_run,unlink_account}'::text[])
         END
 $$;
@@ -179,7 +179,7 @@ BEGIN
   EXECUTE format('GRANT INSERT, UPDATE (valid) ON erp_webhook.secret TO %I', role);
   EXECUTE format('GRANT USAGE ON SEQUENCE erp_webhook.secret_secret_id_seq TO %I', role);
   EXECUTE format('GRANT INSERT, UPDATE ON erp_webhook.account, erp_webhook.invoice TO %I', role);
-  EXECUTE format('GRANT INSERT, UPDATE, DELETE ON erp_webhook.planned_cash, erp_webhook.bank_account, erp_webhook.csv_dialect, erp_webhook.match_rule TO %I', role);
+  EXECUTE format('GRANT INSERT, UPDATE, DELETE ON erp_webhook.planned_cash, erp_webhook.bank_account, erp_webhook.csv_dialect, erp_webhook.match_rule, erp_webhook.line_rule TO %I', role);
   IF company IS NULL THEN
     EXECUTE format('GRANT INSERT, UPDATE ON erp_webhook.company TO %I', role);
     EXECUTE format('GRANT INSERT, UPDATE, DELETE ON erp_webhook.provider, erp_webhook.provider_event, erp_webhook.provider_currency TO %I', role);

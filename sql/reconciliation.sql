@@ -70,6 +70,14 @@ SELECT payout, line, state, matched_by FROM pg_temp.rec WHERE payout = 'F' OR li
 SELECT kind, ledger_account, currency, ledger, explained, difference, how FROM cash_proof('rec');
 SELECT ledger_account, currency, ledger, explained, difference FROM cash_proof('rec', '2025-10-12');
 
+-- A debit that is nobody's: a person says where it goes, or a rule does for lines that post.
+SELECT book_line('rec', 'K7', 'bank_fees', 'ann', 'the account''s fee') > 0 AS booked;
+SELECT line, ledger, bank, state FROM pg_temp.rec WHERE line LIKE '%K7%';
+SELECT * FROM pg_temp.balances WHERE ledger_account LIKE 'bank_%';
+SELECT book_line('rec', 'K8', 'bank_fees', 'ann', 'no');
+INSERT INTO line_rule SELECT company_id, 1, 'terminal rent', 'bank_fees' FROM company WHERE name = 'rec';
+SELECT import_statement('rec', 'csv', E'account,booking_date,amount,currency,reference,bank_ref\nX,2025-10-30,-12.00,EUR,Card Terminal Rent,K30\nX,2025-10-30,-1.00,EUR,Something,K31\n');
+
 -- The policies: a line as the arrival of its payout, and lines that post. Set back, the books are what they were.
 CREATE TEMP TABLE before AS SELECT * FROM pg_temp.balances;
 SELECT set_policy('rec', 'payout_arrives', 'on_statement');
