@@ -12,7 +12,7 @@ here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, here)
 
 from order.invent import busy                                       # noqa: E402
-from order.orders import batched, legal                             # noqa: E402
+from order.orders import batched, legal, tied                            # noqa: E402
 from order.server import Trial, differences, play_concurrently      # noqa: E402
 from order.tap import Tap                                           # noqa: E402
 
@@ -28,8 +28,8 @@ def crossing(history, r):
     again = order[:]
     r.shuffle(order)
     r.shuffle(again)
-    return [[n] for n in legal(history, range(history.fixed))] + [batch for half in (order, again)
-                                                                  for batch in batched(half, r, [1, 2, 5])]
+    fixture = [[n] for n in legal(history, range(history.fixed))]
+    return tied(history, fixture + [batch for half in (order, again) for batch in batched(half, r, [1, 2, 5])])
 
 
 def main():

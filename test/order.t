@@ -2,7 +2,7 @@
 """Order-free, proven: any order, duplication, batching and concurrency of the same steps ends in the same books,
 those of the reference model in test/order/.
 
-  HISTORIES=n   invented histories (default 150)      SEED=s   default: of the clock, printed
+  HISTORIES=n   invented histories (default 40)      SEED=s   default: of the clock, printed
   CASE=file     play one case as a failure printed it
 """
 import os
@@ -21,7 +21,7 @@ from order.shrink import judge, report, shrink                      # noqa: E402
 from order.signed import SignedTrial                                # noqa: E402
 from order.tap import Tap                                            # noqa: E402
 
-HISTORIES = int(os.environ.get("HISTORIES") or 150)
+HISTORIES = int(os.environ.get("HISTORIES") or 40)
 SEED = int(os.environ.get("SEED") or time.time())
 CHUNK = 100
 
@@ -58,17 +58,17 @@ def main():
     told = stories(os.path.join(here, "data", "stories.jsonl"))
     check(tap, "every permutation of every story", [(h, plan) for h in told for plan in orders.every(h)])
     check(tap, "stories with duplicates, in batches",
-          [(h, orders.shuffled(h, r, h.fixed)) for h in told for _ in range(4)])
-    check(tap, "stories whose fixture comes late too", [(h, orders.shuffled(h, r)) for h in told for _ in range(2)])
+          [(h, orders.shuffled(h, r, h.fixed)) for h in told for _ in range(2)])
+    check(tap, "stories whose fixture comes late too", [(h, orders.shuffled(h, r)) for h in told])
     check(tap, "stories from four sessions at once", [(h, orders.shuffled(h, r, h.fixed)) for h in told],
           lambda trials: play_concurrently(trials, 4))
-    check(tap, "stories as signed bodies in random order", [(h, orders.shuffled(h, r, h.fixed)) for h in told for _ in range(3)],
+    check(tap, "stories as signed bodies in random order", [(h, orders.shuffled(h, r, h.fixed)) for h in told],
           kind=SignedTrial)
 
     invented = [invent(f"{SEED}.{n}") for n in range(HISTORIES)]
     check(tap, "invented histories as told", [(h, orders.in_order(h)) for h in invented])
     check(tap, "invented histories in random order", [(h, orders.shuffled(h, r)) for h in invented for _ in range(3)])
-    check(tap, "invented histories from four sessions at once", [(h, orders.shuffled(h, r)) for h in invented],
+    check(tap, "invented histories from four sessions at once", [(h, orders.tied(h, orders.shuffled(h, r))) for h in invented],
           lambda trials: play_concurrently(trials, 4))
     plain = [invent(f"{SEED}.plain.{n}", plain=True) for n in range(HISTORIES // 3)]
     check(tap, "invented histories as signed bodies in random order", [(h, orders.shuffled(h, r)) for h in plain for _ in range(2)],

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Every story of test/data/stories.jsonl: the books it must end in, as the reference model computes them from its facts."""
+"""Every story of test/data/stories.jsonl: the books it must end in, as the reference model computes them from its
+facts, as the extension settles the same facts, and as it settles the signed bodies that ingest() is given.
+"""
 import os
 import sys
 
@@ -7,7 +9,9 @@ here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, here)
 
 from order.history import expected, narrowed, stories               # noqa: E402
-from order.server import differences                                 # noqa: E402
+from order.orders import in_order                                   # noqa: E402
+from order.server import Trial, differences, play                   # noqa: E402
+from order.signed import SignedTrial                                # noqa: E402
 from order.tap import Tap                                           # noqa: E402
 
 
@@ -27,6 +31,10 @@ def main():
     told = stories(os.path.join(here, "data", "stories.jsonl"))
     for history in told:
         compare(tap, history, history.books(), "the law")
+    for way, kind in (("facts", Trial), ("signed bodies", SignedTrial)):
+        trials = [kind(h, in_order(h)) for h in told]
+        for trial, got in zip(trials, play(trials)):
+            compare(tap, trial.history, got, way, trial.problem)
     tap.done()
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from decimal import Decimal
 
 from .objects import ZERO, excess_of_total, things
-from .receipts import account_of, payments, receipts, references, settle
+from .receipts import account_of, numbers, payments, receipts, references, settle
 from .subscriptions import subscriptions
 
 
@@ -102,7 +102,7 @@ def bank_of(company, source):
 def debit_account(company, thing):
     """3.2: a debit goes to receivable only if it names an invoice or a linked account."""
     return company.links.get((thing.source, thing.first("account_ref"))) or next(
-        (company.invoices[n].account_no for f in thing.facts for n in f.correlation if n in company.invoices), None)
+        (company.invoices[n].account_no for f in thing.facts for n, _ in numbers(company, f) if n in company.invoices), None)
 
 
 def balances(company, found, all_receipts, settled, known):
@@ -143,9 +143,9 @@ def payment_view(all_receipts):
     """Section 6, last paragraph: payments whose figures are all zero are not shown."""
     shown = {}
     for r in all_receipts:
-        if r.payment.facts and r.payment.facts[0].kind == "bank.credit":
+        if r.payment.line:
             continue
-        figures = {"captured": r.captured, "refunded": r.refunded, "disputed": r.withdrawn - r.reinstated,
+        figures = {"captured": r.captured, "refunded": r.refunded, "disputed": max(ZERO, r.withdrawn - r.reinstated),
                    "reversed": r.reversed, "fee": r.charges}
         if any(figures.values()):
             shown[f"{r.payment.source}/{r.payment.ref}@{r.currency}"] = {k: text(v) for k, v in figures.items()}

@@ -31,6 +31,24 @@ def legal(history, order):
     return done
 
 
+def tied(history, plan):
+    """The plan for sessions at once: what must come after something is in its batch, so in its session."""
+    needs = after(history)
+    behind = {}
+    for n, root in sorted(needs.items()):
+        behind.setdefault(root, []).append(n)
+    seen, out = set(), []
+    for batch in plan:
+        tied_up = []
+        for n in batch:
+            if n in needs:
+                continue
+            tied_up += [n, *(behind.get(n, []) if n not in seen else [])]
+            seen.add(n)
+        out.append(tied_up)
+    return [batch for batch in out if batch]
+
+
 def in_order(history):
     """One by one as they were told."""
     return [[n] for n in range(len(history.steps))]

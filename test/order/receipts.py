@@ -15,6 +15,7 @@ class Payment:
     source: str
     ref: str
     facts: list = field(default_factory=list)
+    line: bool = False             # a bank credit
 
     def first(self, name):
         return next((getattr(f, name) for f in self.facts if getattr(f, name) is not None), None)
@@ -75,7 +76,7 @@ def payments(found, facts):
             known.setdefault((f.source, ref), Payment(f.source, ref)).facts.append(f)
     for thing in found:
         if thing.family == "credit":
-            known[thing.source, "line", thing.ref] = Payment(thing.source, thing.ref, thing.facts)
+            known[thing.source, "line", thing.ref] = Payment(thing.source, thing.ref, thing.facts, True)
         elif thing.family in ("refund", "total", "reversal", "withdrawn", "reinstated"):
             known.setdefault((thing.source, thing.payment_ref), Payment(thing.source, thing.payment_ref))
     return known
@@ -131,16 +132,22 @@ def references(company, payment):
     """2.5 and 1.2: what a payment names, first mention first, as (number, ceiling or None); unknown numbers included."""
     named = {}
     for f in payment.facts:
-        ceilings = f.correlation_amounts or (None,) * len(f.correlation)
-        for text, ceiling in zip(f.correlation, ceilings):
-            whole = text in company.invoices
-            for number in [text] if whole else filter(None, SPLIT.split(text)):
-                named.setdefault(number, ceiling)
+        for number, ceiling in numbers(company, f):
+            named.setdefault(number, ceiling)
     if not named:                                            # 2.3: a receipt that names only a subscription
         sub = payment.first("subscription_ref")
         if sub is not None:
             named = {i.number: None for i in by_due_date(company.invoices.values()) if i.subscription_ref == sub}
     return list(named.items())
+
+
+def numbers(company, fact):
+    """2.5: what a fact names; the whole of a string if such an invoice exists, else its parts."""
+    ceilings = fact.correlation_amounts or (None,) * len(fact.correlation)
+    for text, ceiling in zip(fact.correlation, ceilings):
+        whole = text in company.invoices
+        for number in [text] if whole else filter(None, SPLIT.split(text)):
+            yield number, ceiling
 
 
 def account_of(company, payment):

@@ -97,12 +97,9 @@ class Trial:
     def batches(self):
         """The plan as SQL: a batch of steps is one statement of facts after the other steps of it."""
         for batch in self.plan:
-            facts = [f for n in batch for f in (self.history.steps[n][1] if self.history.steps[n][0] == "facts" else ())]
-            for n in batch:
-                if self.history.steps[n][0] != "facts":
-                    yield self.other(self.history.steps[n])
-            if facts:
-                yield self.insert(facts)
+            steps = [self.history.steps[n] for n in batch]
+            facts = [f for step in steps if step[0] == "facts" for f in step[1]]
+            yield "\n".join([self.other(step) for step in steps if step[0] != "facts"] + ([self.insert(facts)] if facts else []))
 
     def insert(self, facts):
         ids = {s: n for n, s in enumerate(sorted(self.history.sources))}

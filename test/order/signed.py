@@ -54,11 +54,8 @@ class SignedTrial(Trial):
     def batches(self):
         for batch in self.plan:
             sent = [d for n in batch if self.history.steps[n][0] == "facts" for d in self.deliveries(n)]
-            for n in batch:
-                if self.history.steps[n][0] != "facts":
-                    yield self.other(self.history.steps[n])
-            if sent:
-                yield self.ingest(sent)
+            others = [self.other(self.history.steps[n]) for n in batch if self.history.steps[n][0] != "facts"]
+            yield "\n".join(others + ([self.ingest(sent)] if sent else []))
 
     def deliveries(self, n):
         """(source, headers, body) of a step: the story's own, else one generic body a fact."""

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .facts import UTC
-from .receipts import by_due_date, references
+from .receipts import by_due_date, numbers, references
 
 UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800, "year": 31557600}
 
@@ -29,8 +29,15 @@ def subscription(company, source, ref, facts, known):
     bad = [f for f in failures(source, ref, facts, known) if good is None or f.second > good]
     account = account_of_subscription(company, source, ref, facts)
     suspended = bool(bad) and must_suspend(company, bad)
-    cancelled = any(f.kind == "subscription.cancelled" and f.source == source and f.subscription_ref == ref for f in facts)
-    return Subscription(source, ref, account, suspended, "cancelled" if cancelled else "past_due" if bad else "active")
+    state = "cancelled" if cancelled(source, ref, facts) else "suspended" if suspended else "past_due" if bad else "active"
+    return Subscription(source, ref, account, suspended, state)
+
+
+def cancelled(source, ref, facts):
+    """Cancelled until it recovers: a mere payment does not take it up again. The law is silent; this names a state only."""
+    told = {kind: [f.second for f in facts if f.kind == "subscription." + kind and (f.source, f.subscription_ref) == (source, ref)]
+            for kind in ("cancelled", "recovered")}
+    return bool(told["cancelled"]) and max(told["cancelled"]) >= max(told["recovered"], default=(False, datetime.min.replace(tzinfo=UTC)))
 
 
 def successes(company, source, ref, facts, known):
@@ -82,5 +89,5 @@ def account_of_subscription(company, source, ref, facts):
         if (source, external) in company.links:
             return company.links[source, external]
     own = by_due_date(i for i in company.invoices.values() if i.subscription_ref == ref)
-    named = [company.invoices[n] for f in ours for n in f.correlation if n in company.invoices]
+    named = [company.invoices[n] for f in ours for n, _ in numbers(company, f) if n in company.invoices]
     return next((i.account_no for i in [*own, *named]), None)
