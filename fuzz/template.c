@@ -48,7 +48,6 @@ render(EwhBytes rest)
 	ewh_document_json(ewh_bytes("{\"tl_headers\":\"a,b\"}"), &view.jose);
 	if (ewh_template_render(template, &view, &message) == NULL)
 		must(ewh_message_join(&message).data != NULL);
-	ewh_template_headers(template, NIL);
 	ewh_template_needs(template, NIL);
 }
 

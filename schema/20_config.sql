@@ -18,7 +18,9 @@ CREATE TABLE erp_webhook.provider (
   reading jsonb NOT NULL DEFAULT '{}',
   "fetch" jsonb NOT NULL DEFAULT '{}',
   note text,
-  shipped boolean NOT NULL DEFAULT false
+  shipped boolean NOT NULL DEFAULT false,
+  -- What the signature does not vouch for must be asked for.
+  CHECK (trust = 'confirm' OR scheme ->> 'covers' IS NULL OR scheme ->> 'covers' NOT IN ('none', 'crc32'))
 );
 COMMENT ON TABLE erp_webhook.provider IS 'one row a provider: how it signs, what it wants as an answer, where its events say what';
 

@@ -43,17 +43,17 @@ header_names(const EwhRequest *request)
 }
 
 static EwhBytes
-make_header(const EwhSigning *signing, const char *alg, const char *kid)
+make_header(const EwhSigning *signing, const char *alg)
 {
 	StringInfoData json;
 
 	initStringInfo(&json);
 	appendStringInfoString(&json, "{\"alg\":");
 	escape_json(&json, alg);
-	if (kid)
+	if (signing->key_name)
 	{
 		appendStringInfoString(&json, ",\"kid\":");
-		escape_json(&json, kid);
+		escape_json(&json, signing->key_name);
 	}
 	if (signing->scheme->signed_headers)
 	{
@@ -111,7 +111,7 @@ make_payload(EwhSigning *signing, EwhBytes *payload, bool *sent)
 
 /* Make the compact JWS; false where the key fits no algorithm of the row. */
 bool
-ewh_jose_sign(EwhSigning *signing, const EwhKey *key, const char *kid, EwhBytes *compact)
+ewh_jose_sign(EwhSigning *signing, const EwhKey *key, EwhBytes *compact)
 {
 	EwhSigner	signer;
 	EwhDigest	digest;
@@ -125,7 +125,7 @@ ewh_jose_sign(EwhSigning *signing, const EwhKey *key, const char *kid, EwhBytes 
 
 	if (alg == NULL)
 		return false;
-	header = make_header(signing, alg, kid);
+	header = make_header(signing, alg);
 	if (ewh_document_json(header, &signing->view.jose) != EWH_READ_OK || !make_payload(signing, &payload, &sent))
 		return false;
 	parts[0] = base64url(header);

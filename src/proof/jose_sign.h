@@ -16,10 +16,11 @@ typedef struct EwhSigning
 	EwhRequest *request;
 	int			room;			/* of request->headers */
 	TimestampTz at;
+	const char *key_name;		/* NULL: none of the secrets has one */
 	EwhView		view;
 	EwhSigList	list;			/* named values that go before the signatures */
 } EwhSigning;
 
-extern bool ewh_jose_sign(EwhSigning *signing, const EwhKey *key, const char *kid, EwhBytes *compact);
+extern bool ewh_jose_sign(EwhSigning *signing, const EwhKey *key, EwhBytes *compact);
 
 #endif							/* EWH_JOSE_SIGN_H */

@@ -103,15 +103,6 @@ ewh_place_compile(const char *text, const char *row_name)
 	ewh_rule_refuse(row_name, "place", text);
 }
 
-/* Add the headers that the place may be. */
-List *
-ewh_place_headers(const EwhPlace *place, List *names)
-{
-	for (int i = 0; place->kind == EWH_AT_HEADER && i < place->names.count; i++)
-		names = lappend(names, place->names.items[i]);
-	return names;
-}
-
 EwhDocument *
 ewh_view_json(EwhView *view)
 {

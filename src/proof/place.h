@@ -69,7 +69,6 @@ typedef struct EwhView
 
 extern EwhPlace *ewh_place_compile(const char *text, const char *row_name);
 extern EwhFound ewh_place_read(const EwhPlace *place, EwhView *view, EwhBytes *value);
-extern List *ewh_place_headers(const EwhPlace *place, List *names);
 extern EwhFound ewh_view_header(const EwhView *view, EwhBytes name, EwhBytes *value);
 
 extern EwhDocument *ewh_view_json(EwhView *view);

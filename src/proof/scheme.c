@@ -337,6 +337,7 @@ compile_certificate(EwhScheme *scheme, EwhRule row)
 	if (scheme->cert_url && !scheme->cert_url_must)
 		(void) ewh_rule_need(row, "cert_url_must");
 	scheme->cert_name = ewh_rule_text(row, "cert_name");
+	scheme->cert_url_default = ewh_rule_text(row, "cert_url_default");
 	if (alg_header.object)
 	{
 		scheme->alg_header = ewh_place_compile(ewh_rule_need(alg_header, "from"), alg_header.name);
@@ -383,15 +384,6 @@ compile_decrypt(EwhScheme *scheme, EwhRule row)
 	scheme->alphabet = alphabet ? EWH_BASE64_MIXED : EWH_BASE64URL;
 }
 
-/* Does the signature cover all of the body? A list names the fields that it does cover. */
-static bool
-covers_body(EwhRule row)
-{
-	EwhTexts	covers = ewh_rule_texts(row, "covers");
-
-	return covers.count == 0 || (covers.count == 1 && strcmp(covers.items[0], "body") == 0);
-}
-
 /* Compile a row in the current memory context. */
 EwhScheme *
 ewh_scheme_compile(Jsonb *jsonb)
@@ -411,26 +403,5 @@ ewh_scheme_compile(Jsonb *jsonb)
 	compile_decrypt(scheme, row);
 	scheme->each = ewh_rule_text(row, "each");
 	scheme->item = ewh_rule_text(row, "item");
-	scheme->keep = ewh_rule_texts(row, "keep");
-	scheme->covers_body = covers_body(row);
 	return scheme;
-}
-
-/* The headers that proof looks at, in lower case: what must be kept with a body to prove it again. */
-List *
-ewh_scheme_headers(const EwhScheme *scheme)
-{
-	const EwhPlace *places[] = {
-		scheme->sig_from, scheme->wanted_from, scheme->ts_from, scheme->kid, scheme->alg_header, scheme->cert_url
-	};
-	List	   *names = NIL;
-
-	for (int i = 0; i < lengthof(places); i++)
-		if (places[i])
-			names = ewh_place_headers(places[i], names);
-	for (int i = 0; i < scheme->nmessages; i++)
-		names = ewh_template_headers(scheme->messages[i], names);
-	for (int i = 0; i < scheme->keep.count; i++)
-		names = lappend(names, scheme->keep.items[i]);
-	return names;
 }

@@ -25,12 +25,13 @@
  *   expected   TEMPLATE (alg equal);   claims {name: TEMPLATE} (alg jws)
  *   crit_known [names] of critical JOSE members that are understood; signed_headers: the JOSE member that lists headers,
  *              must_sign [names] of those that count only if it does
- *   cert_url PLACE, cert_url_must REGEX, cert_name SUFFIX (settings.expect_cn_suffix goes before it)
+ *   cert_url PLACE, cert_url_must REGEX, cert_url_default (what sign() says), cert_name SUFFIX (settings.expect_cn_suffix
+ *              goes before it)
  *   body_charset  PLACE=REGEX of all of its value
  *   decrypt    {alg aes-gcm, ct, aad, nonce} | {alg jwe, ct, key_algs, content_algs, alphabet mixed,
  *               iv_bytes}; ct, aad and nonce are each a PLACE, or a POINTER into the JSON body
- *   covers     body (default) | crc32 | none | [POINTER]: what of the body the signature covers
- *   keep       [header names] that are kept as evidence besides those that the row reads
+ *   covers     body (default) | crc32 | none | [POINTER]: what of the body the signature covers; for people, and for the table,
+ *              which demands trust confirm where that is nothing to rely on
  *   secret_min least bytes of a shared secret (default 8)
  *
  * Algorithms and key types come from the row alone, never from a message.
@@ -128,6 +129,7 @@ typedef struct EwhScheme
 	EwhPlace   *cert_url;
 	char	   *cert_url_must;
 	char	   *cert_name;
+	char	   *cert_url_default;	/* for sign() */
 
 	EwhDecrypt	decrypt;
 	EwhPlace   *ciphertext;
@@ -137,13 +139,9 @@ typedef struct EwhScheme
 	EwhTexts	content_algs;
 	EwhBase64	alphabet;
 	int			iv_bytes;		/* a length of IV that is accepted besides the standard's */
-
-	bool		covers_body;
-	EwhTexts	keep;
 } EwhScheme;
 
 extern EwhScheme *ewh_scheme_compile(Jsonb *row);
-extern List *ewh_scheme_headers(const EwhScheme *scheme);
 extern bool ewh_scheme_matches(const char *pattern, EwhBytes text);
 
 #endif							/* EWH_SCHEME_H */

@@ -114,21 +114,26 @@ fill_time(EwhSigning *signing)
 		refuse("Its timestamp sits inside the body.");
 }
 
+/* The name of the key: that of the signing secret, else of one that verifies what it signs. */
+static void
+name_key(EwhSigning *signing, const EwhSecret *secret, const EwhSecret *secrets, int nsecrets)
+{
+	signing->key_name = secret->key_id;
+	for (int i = 0; i < nsecrets && signing->key_name == NULL; i++)
+		if (ewh_secret_counts(&secrets[i], "verify", signing->at))
+			signing->key_name = secrets[i].key_id;
+	if (signing->key_name == NULL)
+		signing->key_name = signing->scheme->cert_url_default;
+}
+
 /* What says which key and algorithm were used. */
 static void
-fill_key_headers(EwhSigning *signing, const EwhSecret *secret)
+fill_key_headers(EwhSigning *signing)
 {
 	const EwhScheme *scheme = signing->scheme;
 
 	if (scheme->kid && scheme->kid->kind == EWH_AT_HEADER && !is_there(signing, scheme->kid))
-	{
-		if (secret->key_id == NULL && scheme->cert_url)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("header \"%s\" must be given", scheme->kid->names.items[0]),
-					 errdetail("The signing secret has no key_id to put there.")));
-		set_header(signing, header_of(scheme->kid), ewh_bytes(secret->key_id ? secret->key_id : "default"));
-	}
+		set_header(signing, header_of(scheme->kid), ewh_bytes(signing->key_name ? signing->key_name : "default"));
 	if (scheme->alg_header && scheme->alg_header->kind == EWH_AT_HEADER)
 		set_header(signing, header_of(scheme->alg_header), ewh_bytes(scheme->alg_header_must));
 }
@@ -212,7 +217,7 @@ sign_with(EwhSigning *signing, EwhSecret *secret, EwhBytes *value)
 				return false;
 			break;
 		default:
-			return ewh_jose_sign(signing, ewh_secret_private_key(scheme, secret), secret->key_id, value);
+			return ewh_jose_sign(signing, ewh_secret_private_key(scheme, secret), value);
 	}
 	*value = encode(scheme->encoding, signature);
 	return true;
@@ -220,7 +225,7 @@ sign_with(EwhSigning *signing, EwhSecret *secret, EwhBytes *value)
 
 /* One item of the signature header, as siglist.c reads it. */
 static void
-append_item(const EwhSigning *signing, const EwhSecret *secret, EwhBytes value, StringInfo header)
+append_item(const EwhSigning *signing, EwhBytes value, StringInfo header)
 {
 	const EwhListRule *rule = &signing->scheme->list;
 
@@ -232,7 +237,7 @@ append_item(const EwhSigning *signing, const EwhSecret *secret, EwhBytes value, 
 	{
 		bool		kid = strcmp(rule->fields.items[i], "kid") == 0;
 
-		appendStringInfo(header, "%s%s", kid ? (secret->key_id ? secret->key_id : "default") :
+		appendStringInfo(header, "%s%s", kid ? (signing->key_name ? signing->key_name : "default") :
 						 rule->alg_must ? rule->alg_must : "", rule->by.data);
 	}
 	appendBinaryStringInfo(header, value.data, (int) value.len);
@@ -282,12 +287,13 @@ append_signatures(EwhSigning *signing, EwhSecret *secrets, int nsecrets, StringI
 
 		if (!ewh_secret_counts(&secrets[i], purpose, signing->at))
 			continue;
-		fill_key_headers(signing, &secrets[i]);
+		name_key(signing, &secrets[i], secrets, nsecrets);
+		fill_key_headers(signing);
 		if (!sign_with(signing, &secrets[i], &value))
 			refuse("A secret of the source holds no key of the type that this provider signs with.");
 		if (made++ > 0)
 			appendStringInfoString(header, separator);
-		append_item(signing, &secrets[i], value, header);
+		append_item(signing, value, header);
 	}
 	if (made == 0)
 		ereport(ERROR,

@@ -118,22 +118,6 @@ ewh_template_uses_secret(const EwhTemplate *template)
 	return false;
 }
 
-/* Add the names of the headers that the template reads. */
-List *
-ewh_template_headers(const EwhTemplate *template, List *names)
-{
-	for (int i = 0; i < template->nparts; i++)
-	{
-		const EwhPart *part = &template->parts[i];
-
-		if (part->group)
-			names = ewh_template_headers(part->group, names);
-		if (part->place)
-			names = ewh_place_headers(part->place, names);
-	}
-	return names;
-}
-
 /* Add the header places that must be there for the template to be rendered. */
 List *
 ewh_template_needs(const EwhTemplate *template, List *places)

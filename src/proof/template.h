@@ -27,7 +27,6 @@ extern EwhTemplate *ewh_template_compile(const char *text, const char *signed_he
 extern const char *ewh_template_render(const EwhTemplate *template, EwhView *view, EwhMessage *message);
 extern bool ewh_template_uses_url(const EwhTemplate *template);
 extern bool ewh_template_uses_secret(const EwhTemplate *template);
-extern List *ewh_template_headers(const EwhTemplate *template, List *names);
 extern List *ewh_template_needs(const EwhTemplate *template, List *places);
 extern EwhBytes ewh_template_header_list(const EwhTemplate *template);
 
