@@ -65,3 +65,8 @@ SELECT kind, reason, external_id FROM erp_webhook.exceptions WHERE company_id = 
 SELECT erp_webhook.read_body('{"fields": {"amout": "/x"}}', '[]', '{}', '{}', '{}');
 SELECT erp_webhook.read_body('{}', '[{"match": {"/a": {"like": "x"}}, "kind": "other"}]', '{}', '{}', '{}');
 SELECT erp_webhook.read_body('{}', '[{"kind": "payment.done"}]', '{}', '{}', '{}');
+SELECT erp_webhook.read_body('{"fields": {"amount": ["/a", {"sum": "/b"}]}}', '[]', '{}', '{}', '{}');
+SELECT erp_webhook.read_body('{"fields": {"object_ref": {"of": "/a", "negate": true}}}', '[]', '{}', '{}', '{}');
+SELECT erp_webhook.read_body('{"fields": {"amount": {"of": "/a", "tkae": "x"}}}', '[]', '{}', '{}', '{}');
+SELECT erp_webhook.read_body('{"fields": {"amount": "a/b"}}', '[]', '{}', '{}', '{}');
+SELECT erp_webhook.read_body('{"fields": {"object_ref": "{/a"}}', '[]', '{}', '{}', '{}');

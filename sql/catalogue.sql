@@ -2,11 +2,13 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS erp_webhook;
 
--- all of them say how they sign and how they are read, and their mappings compile
+-- all of them say how they sign and how they are read; their mappings compile, those of fetched objects too
 SELECT count(*) > 60 AS many, count(*) FILTER (WHERE scheme = '{}' OR reading = '{}' OR note IS NULL) AS incomplete
 FROM erp_webhook.provider WHERE shipped;
 SELECT p.provider FROM erp_webhook.provider p
 WHERE NOT EXISTS (SELECT FROM erp_webhook.read_body(erp_webhook.provider_reading(p.provider), erp_webhook.provider_events(p.provider), '{}', '{}', '{}'));
+SELECT p.provider FROM erp_webhook.provider p, jsonb_array_elements(p."fetch"->'objects') AS o (rule)
+WHERE rule ? 'events' AND NOT EXISTS (SELECT FROM erp_webhook.read_body(coalesce(rule->'reading', '{}'), rule->'events', '{}', '{}', '{}'));
 
 BEGIN;
 -- a provider's file, put together again from its rows

@@ -191,6 +191,24 @@ compile_unit(const JsonbValue *value)
 	return 0;
 }
 
+/* Does this do what only amounts have done to them: sums, signs, units? */
+bool
+ewh_expression_is_amount(const EwhExpression *e)
+{
+	return e && e->kind == EWH_DERIVED && (e->sum || e->negate || e->unless_zero || e->unit || e->number_too);
+}
+
+/* What others are made of. An amount's operations are applied where the amount is read, so none may hide further in. */
+static EwhExpression *
+compile_operand(const JsonbValue *value)
+{
+	EwhExpression *e = ewh_expression_compile(value);
+
+	if (ewh_expression_is_amount(e))
+		ewh_config_error("sum, negate, unit, number_too and unless_zero stand at the top of an amount");
+	return e;
+}
+
 static List *
 compile_operands(const JsonbValue *value)
 {
@@ -198,10 +216,10 @@ compile_operands(const JsonbValue *value)
 	EwhConfigMembers m;
 
 	if (!ewh_config_is_array(value))
-		return list_make1(ewh_expression_compile(value));
+		return list_make1(compile_operand(value));
 	ewh_config_begin(&m, value->val.binary.data);
 	while (ewh_config_next(&m))
-		operands = lappend(operands, ewh_expression_compile(&m.value));
+		operands = lappend(operands, compile_operand(&m.value));
 	return operands;
 }
 
@@ -223,7 +241,7 @@ compile_derived(JsonbContainer *object)
 	while (ewh_config_next(&m))
 	{
 		if (ewh_config_key_is(&m, "of"))
-			e->parts = list_make1(ewh_expression_compile(&m.value));
+			e->parts = list_make1(compile_operand(&m.value));
 		else if (ewh_config_key_is(&m, "sum"))
 		{
 			e->sum = true;

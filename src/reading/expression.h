@@ -77,6 +77,7 @@ typedef struct EwhValue
 
 extern EwhExpression *ewh_expression_compile(const JsonbValue *value);
 extern EwhExpression *ewh_expression_pointer(EwhBytes pointer);
+extern bool ewh_expression_is_amount(const EwhExpression *expression);
 
 extern EwhValue ewh_evaluate(EwhScopes *scopes, const EwhExpression *expression);
 extern List *ewh_evaluate_all(EwhScopes *scopes, const EwhExpression *expression);	/* of EwhValue * */

@@ -65,6 +65,12 @@ known_format(const JsonbValue *value)
 	return EWH_JSON;
 }
 
+static bool
+holds_amount(EwhField field)
+{
+	return field == EWH_F_AMOUNT || field == EWH_F_FEE || field == EWH_F_TO_AMOUNT || field == EWH_F_CORRELATION_AMOUNTS;
+}
+
 static int
 field_named(const char *name)
 {
@@ -211,7 +217,11 @@ compile_fields(EwhExpression **fields, EwhRow *row, JsonbContainer *object, Json
 		int			field = field_named(name);
 
 		if (field >= 0)
+		{
 			fields[field] = ewh_expression_compile(&m.value);
+			if (ewh_expression_is_amount(fields[field]) && !holds_amount(field))
+				ewh_config_error("\"%s\" is no amount", name);
+		}
 		else if (strcmp(name, "use") == 0)
 			continue;
 		else if (row && strcmp(name, "state") == 0)
