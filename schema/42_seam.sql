@@ -8,8 +8,8 @@
 CREATE TABLE erp_webhook.binding (
   company_id int PRIMARY KEY REFERENCES erp_webhook.company,
   open_items regclass NOT NULL,
-  settle regprocedure NOT NULL,
-  lock regprocedure,
+  settle text NOT NULL,     -- a regprocedure as text, like function below: pg_upgrade refuses a database with such a column
+  lock text,
   bound_at timestamptz NOT NULL DEFAULT now(),
   bound_by name NOT NULL DEFAULT session_user
 );
@@ -42,7 +42,7 @@ COMMENT ON TABLE erp_webhook.handover IS 'what was handed to the ERP, line by li
 CREATE TABLE erp_webhook.event_rule (
   company_id int NOT NULL,
   kind text NOT NULL,
-  function regprocedure NOT NULL,
+  function text NOT NULL,
   added_by name NOT NULL DEFAULT session_user,
   PRIMARY KEY (company_id, kind, function)
 );

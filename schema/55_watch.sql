@@ -1,4 +1,7 @@
--- Keys the worker fetched are part of a source as a backend knows it.
+-- Keys the worker fetched, and whether its company is bound, are part of a source as a backend knows it.
+CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON erp_webhook.binding
+  FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.configuration_changed();
+ALTER TABLE erp_webhook.binding ENABLE ALWAYS TRIGGER configuration_changed;
 CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON erp_webhook.fetched_key
   FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.configuration_changed();
 ALTER TABLE erp_webhook.fetched_key ENABLE ALWAYS TRIGGER configuration_changed;

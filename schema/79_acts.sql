@@ -129,9 +129,9 @@ DECLARE
   call record;
 BEGIN
   FOR call IN
-    SELECT e AS event, erp_webhook.call_of(r.function) AS statement
+    SELECT e AS event, erp_webhook.call_of(r.function::regprocedure) AS statement
     FROM erp_webhook.event_rule r JOIN unnest(events) e ON r.kind IN (e.kind, '*')
-    WHERE r.company_id = run_event_rules.company_id ORDER BY e.event_id, r.function::text
+    WHERE r.company_id = run_event_rules.company_id ORDER BY e.event_id, r.function
   LOOP
     EXECUTE call.statement USING call.event;
   END LOOP;

@@ -42,7 +42,7 @@ BEGIN
   IF EXISTS (SELECT FROM erp_webhook.invoice i WHERE i.company_id = this AND i.erp_key IS NULL) THEN
     RAISE EXCEPTION 'company "%" has invoices of its own: bind an ERP to a company without', company USING ERRCODE = 'object_not_in_prerequisite_state';
   END IF;
-  INSERT INTO erp_webhook.binding AS b (company_id, open_items, settle, lock) VALUES (this, open_items, settle, lock)
+  INSERT INTO erp_webhook.binding AS b (company_id, open_items, settle, lock) VALUES (this, open_items, settle::text, lock::text)
   ON CONFLICT ON CONSTRAINT binding_pkey DO UPDATE SET open_items = EXCLUDED.open_items, settle = EXCLUDED.settle, lock = EXCLUDED.lock;
 END
 $$;
@@ -133,7 +133,7 @@ DECLARE
   locker regprocedure;
   document record;
 BEGIN
-  SELECT b.lock INTO locker FROM erp_webhook.binding b WHERE b.company_id = lock_documents.company_id;
+  SELECT b.lock::regprocedure INTO locker FROM erp_webhook.binding b WHERE b.company_id = lock_documents.company_id;
   IF locker IS NULL THEN
     RETURN;
   END IF;
@@ -264,7 +264,7 @@ BEGIN
       v.amount := 0;
       v.currency := change.currency;
     END IF;
-    EXECUTE erp_webhook.call_of(bound.settle) INTO ref USING v, change.lines;
+    EXECUTE erp_webhook.call_of(bound.settle::regprocedure) INTO ref USING v, change.lines;
     INSERT INTO erp_webhook.handover (company_id, voucher_id, source_id, object, object_ref, invoice_id, account_no, amount, currency, ref, state)
     SELECT company, change.voucher_id, change.source_id, change.object, change.object_ref, l.invoice_id, l.account_no, l.amount, l.currency, regexp_replace(ref, '^queued:', ''),
            CASE WHEN ref LIKE 'queued:%' THEN 'queued' ELSE 'done' END

@@ -39,7 +39,8 @@ static const Statement statements[EWH_STATEMENTS] = {
 	[EWH_LOAD_SOURCE] = {"load_source",
 		"SELECT s.company_id, s.source_id, s.provider, s.trust, s.active, s.settings,"
 		"       erp_webhook.provider_scheme(p.provider), p.response, erp_webhook.provider_reading(p.provider),"
-		"       erp_webhook.provider_events(s.provider), coalesce(p.\"fetch\" ? 'keys', false)"
+		"       erp_webhook.provider_events(s.provider), coalesce(p.\"fetch\" ? 'keys', false),"
+		"       EXISTS (SELECT FROM erp_webhook.binding b WHERE b.company_id = s.company_id)"
 		" FROM erp_webhook.source_name n"
 		" JOIN erp_webhook.source s ON s.company_id = n.company_id AND s.source_id = n.source_id"
 		" LEFT JOIN erp_webhook.provider p ON p.provider = s.provider"

@@ -87,6 +87,7 @@ take_source(HeapTuple row, TupleDesc desc, void *arg)
 	loading->reading = jsonb_column(row, desc, 9, "{}");
 	loading->events = jsonb_column(row, desc, 10, "[]");
 	source->fetches_keys = DatumGetBool(ewh_row_datum(row, desc, 11, &isnull));
+	source->bound = DatumGetBool(ewh_row_datum(row, desc, 12, &isnull));
 	MemoryContextSwitchTo(old);
 }
 

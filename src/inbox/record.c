@@ -236,6 +236,28 @@ record_events(EwhFact **facts, int n)
 	FreeErrorData(error);
 }
 
+/*
+ * An ERP may refuse any event for reasons of its own, and says so per document: events of a bound company go one by one
+ * from the start, the others together.
+ */
+static void
+record_keys(Record *record)
+{
+	int			together = 0;	/* the first of those not recorded yet */
+
+	for (int i = 0; i < record->nkeys; i++)
+	{
+		if (!record->judgements[record->keys[i]->request].source->bound)
+			continue;
+		if (together < i)
+			record_events(record->keys + together, i - together);
+		record_events(record->keys + i, 1);
+		together = i + 1;
+	}
+	if (together < record->nkeys)
+		record_events(record->keys + together, record->nkeys - together);
+}
+
 static bool
 same_digest(const EwhFact *fact, Datum known)
 {
@@ -385,7 +407,7 @@ ewh_record(EwhJudgement *judgements, int n, TimestampTz now)
 	if (record.nfacts > 0)
 	{
 		be_durable();
-		record_events(record.keys, record.nkeys);
+		record_keys(&record);
 		find_known(&record);
 		insert_conflicts(&record);
 		insert_deliveries(&record);

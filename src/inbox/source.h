@@ -24,6 +24,7 @@ typedef struct EwhSource
 	int32		source_id;
 	const char *provider;
 	const char *trust;			/* full | confirm */
+	bool		bound;			/* its company's invoices are an ERP's */
 	bool		fetches_keys;	/* the worker may fetch a key that is not there */
 	Jsonb	   *settings;
 	EwhScheme  *scheme;
