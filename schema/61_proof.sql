@@ -1,4 +1,4 @@
--- Is it genuine? What C offers of the proof wing without a source; verify() and sign() stand in 62.
+-- Is it genuine? What C offers of the proof wing without a source; verify() and sign() stand in 64.
 
 CREATE FUNCTION erp_webhook.verify_with(
   scheme jsonb, secrets jsonb, settings jsonb, headers jsonb, body bytea, method text DEFAULT 'POST', url text DEFAULT NULL,

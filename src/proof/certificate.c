@@ -56,10 +56,14 @@ ewh_chain_readable(EwhBytes pem)
 	return readable;
 }
 
+/* Does the name end with the suffix, at the boundary of a label? */
 static bool
-ends_with(const char *text, size_t len, EwhBytes suffix)
+ends_with(const char *name, size_t len, EwhBytes suffix)
 {
-	return len > suffix.len && pg_strncasecmp(text + len - suffix.len, suffix.data, suffix.len) == 0;
+	const char *end = name + len - suffix.len;
+
+	return len > suffix.len && pg_strncasecmp(end, suffix.data, suffix.len) == 0 &&
+		(suffix.data[0] == '.' || end[-1] == '.');
 }
 
 /* A DNS name of the certificate that ends with the suffix: of subjectAltName if it has one, else the common name. */

@@ -11,6 +11,9 @@
 #include "proof/trial.h"
 #include "proof/verify.h"
 
+/* Far beyond what any sender sends; copies of it in base64 still fit into one allocation. */
+#define MAX_BODY (256 * 1024 * 1024)
+
 /* The one signature, or the one of the item at hand. */
 static const char *
 prove_one(EwhTrial *trial)
@@ -92,7 +95,7 @@ void
 ewh_verify(EwhScheme *scheme, EwhSecret *secrets, int nsecrets, const EwhRequest *request, TimestampTz at,
 		   EwhVerdict *verdict)
 {
-	EwhTrial		trial;
+	EwhTrial	trial;
 
 	/* Not the list, which is large and filled when read. */
 	memset(&trial, 0, offsetof(EwhTrial, list));
@@ -106,7 +109,7 @@ ewh_verify(EwhScheme *scheme, EwhSecret *secrets, int nsecrets, const EwhRequest
 	verdict->content = request->body;
 	verdict->scheme = scheme;
 	verdict->at = at;
-	verdict->reason = prove(&trial);
+	verdict->reason = request->body.len > MAX_BODY ? EWH_MALFORMED : prove(&trial);
 	if (verdict->reason == NULL && scheme->decrypt != EWH_DECRYPT_NOTHING)
 		verdict->reason = ewh_decrypt(scheme, secrets, nsecrets, &trial.view, at, verdict);
 	verdict->ok = verdict->reason == NULL;
