@@ -29,8 +29,8 @@ INSERT INTO bank_file (company_id, file_id, format, digest, content) OVERRIDING 
 INSERT INTO bank_statement OVERRIDING SYSTEM VALUE SELECT 1, 1 + n, 1, 1 + n, 'S' || n, 'X', 'EUR', day, day, 0, 0 FROM day;
 INSERT INTO bank_entry (company_id, statement_id, object_ref, account, booking_date, value_date, amount, currency, end_to_end_id, bank_ref, reference, counterparty)
 SELECT 1, 1, 'X/' || ref || '/' || amount, 'X', day, day, amount, 'EUR', ref, 'K' || ref, 'PAYOUT ' || ref, 'SHOP' FROM payout_;
-INSERT INTO bank_item SELECT 1, 'payout', 1, ref, 'EUR', day, day, amount, 'paid', NULL, NULL, NULL, NULL, false, day FROM payout_;
-INSERT INTO bank_item SELECT 1, 'line', 0, object_ref, 'EUR', value_date, booking_date, amount, 'booked', 'X', 'SHOP', bank_ref, end_to_end_id, false, booking_date FROM bank_entry;
+INSERT INTO bank_item SELECT 1, 'payout', 1, ref, 'EUR', day, day, day, amount, 'paid', NULL, NULL, NULL, NULL, false, day FROM payout_;
+INSERT INTO bank_item SELECT 1, 'line', 0, object_ref, 'EUR', value_date, value_date, booking_date, amount, 'booked', 'X', 'SHOP', bank_ref, end_to_end_id, false, booking_date FROM bank_entry;
 INSERT INTO bank_match SELECT 1, 0, 'X/' || ref || '/' || amount, 1, ref, 'EUR', amount, 'EUR', 'reference', 'the line names the payout' FROM payout_;
 INSERT INTO money_object (company_id, source_id, object, object_ref, denomination, currency, amount, effective, value_date) SELECT 1, 1, 'payout', ref, 'EUR', 'EUR', amount, true, day FROM payout_;
 SET session_replication_role = origin;

@@ -156,6 +156,7 @@ CREATE TABLE erp_webhook.bank_item (
   object_ref text NOT NULL,
   currency text NOT NULL,
   day date NOT NULL,
+  value_date date,
   booked_on date NOT NULL,
   amount erp_webhook.amount,
   state text NOT NULL CHECK (state IN ('scheduled', 'paid', 'failed', 'booked', 'reversed', 'repeated')),
@@ -172,7 +173,7 @@ CREATE INDEX ON erp_webhook.bank_item (company_id, currency, day, amount);
 CREATE INDEX ON erp_webhook.bank_item (company_id, bank_ref) WHERE bank_ref IS NOT NULL;
 CREATE INDEX ON erp_webhook.bank_item (company_id, end_to_end_id) WHERE end_to_end_id IS NOT NULL;
 COMMENT ON TABLE erp_webhook.bank_item IS 'derived: payouts (scheduled, paid, failed) and bank lines (booked, reversed; repeated: another line is the same money) as matching sees them';
-COMMENT ON COLUMN erp_webhook.bank_item.day IS 'value date where one is known';
+COMMENT ON COLUMN erp_webhook.bank_item.day IS 'value date where one is known, else the day of the facts';
 COMMENT ON COLUMN erp_webhook.bank_item.booked_on IS 'the day a report shows it: a line''s booking date; of all else the same as day';
 COMMENT ON COLUMN erp_webhook.bank_item.payer IS 'a line''s counterparty, letters and digits only';
 COMMENT ON COLUMN erp_webhook.bank_item.says_whose IS 'a bank event that names an invoice, receipt or customer: no payout, whatever its amount, unless it names one';

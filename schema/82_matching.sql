@@ -71,7 +71,7 @@ AS $$
            max(date_trunc('second', at, 'UTC')) FILTER (WHERE kind = 'payout.paid') AS paid,
            max(date_trunc('second', at, 'UTC')) FILTER (WHERE kind = 'payout.failed') AS failed
     FROM fact GROUP BY source_id, object_ref, denomination)
-  SELECT company_id, 'payout', source_id, object_ref, denomination, d.day, d.day, amount,
+  SELECT company_id, 'payout', source_id, object_ref, denomination, d.day, value_date, d.day, amount,
          CASE WHEN failed IS NOT NULL AND (paid IS NULL OR failed >= paid) THEN 'failed' WHEN paid IS NOT NULL THEN 'paid' ELSE 'scheduled' END,
          NULL, NULL, NULL, NULL, false, since
   FROM told CROSS JOIN LATERAL (SELECT coalesce(value_date, erp_webhook.day_of(company_id, told_at))) d (day)
@@ -83,13 +83,13 @@ CREATE FUNCTION erp_webhook.line_items(company_id int, keys erp_webhook.object_k
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT e.company_id, 'line', 0, e.object_ref, e.currency, e.value_date, e.booking_date, e.amount, CASE WHEN e.counts THEN 'booked' ELSE 'repeated' END,
+  SELECT e.company_id, 'line', 0, e.object_ref, e.currency, e.value_date, e.value_date, e.booking_date, e.amount, CASE WHEN e.counts THEN 'booked' ELSE 'repeated' END,
          e.account, erp_webhook.plain_name(e.counterparty), e.bank_ref, e.end_to_end_id, false, e.booking_date::timestamp AT TIME ZONE 'UTC'
   FROM erp_webhook.bank_entry e
   WHERE e.company_id = line_items.company_id
     AND e.object_ref IN (SELECT k.object_ref FROM unnest(keys) k WHERE k.source_id = 0 AND k.object = 'bank')
   UNION ALL
-  SELECT company_id, 'line', l.source_id, l.object_ref, l.currency, d.day, d.day, l.amount,
+  SELECT company_id, 'line', l.source_id, l.object_ref, l.currency, d.day, l.value_date, d.day, l.amount,
          CASE WHEN l.reversed > l.booked THEN 'reversed' ELSE 'booked' END, NULL, NULL, l.bank_ref, l.end_to_end_id, l.says_whose, l.since
   FROM (
     SELECT f.source_id, f.object_ref, min(coalesce((f.fact).occurred_at, (f.fact).signed_at, (f.fact).received_at)) AS since,
@@ -140,7 +140,8 @@ $$;
 COMMENT ON FUNCTION erp_webhook.refresh_items(int, erp_webhook.object_key[], erp_webhook.event[]) IS 'describe again the payouts and lines given';
 
 -- A statement line and a webhook are one object if the bank's reference agrees, else amount, currency, value date and end-to-end id
--- (SETTLEMENT.md section 3). Of several alike the first goes with the first.
+-- (SETTLEMENT.md section 3); neither having an id counts as agreeing, for the same money twice is worse than two payers mixed up.
+-- Of several alike the first goes with the first.
 CREATE FUNCTION erp_webhook.pair_twins(company_id int, keys erp_webhook.object_key[]) RETURNS erp_webhook.object_key[]
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -149,14 +150,18 @@ AS $$
 DECLARE
   way text;
   around erp_webhook.bank_item[];
+  size int;
   before erp_webhook.bank_twin[];
 BEGIN
-  -- Everything that shares a reference or an id with what is new may pair differently now.
-  SELECT array_agg(DISTINCT near) INTO around
-  FROM erp_webhook.bank_item i JOIN unnest(keys) k ON i.item = 'line' AND i.source_id = k.source_id AND i.object_ref = k.object_ref AND k.object = 'bank'
-  JOIN erp_webhook.bank_item near ON near.company_id = company_id AND near.item = 'line' AND near.currency = i.currency
-    AND (near.bank_ref = i.bank_ref OR near.end_to_end_id = i.end_to_end_id)
-  WHERE i.company_id = company_id;
+  -- Everything that shares a reference, or day and amount, with what is new may pair differently now, and so on outward.
+  around := ARRAY(SELECT DISTINCT i FROM erp_webhook.bank_item i JOIN unnest(keys) k ON i.source_id = k.source_id AND i.object_ref = k.object_ref
+                  WHERE i.company_id = company_id AND i.item = 'line' AND k.object = 'bank');
+  LOOP
+    size := cardinality(around);
+    around := ARRAY(SELECT DISTINCT near FROM unnest(around) i JOIN erp_webhook.bank_item near ON near.company_id = company_id AND near.item = 'line'
+                    AND near.currency = i.currency AND (near.bank_ref = i.bank_ref OR near.day = i.day AND near.amount = i.amount));
+    EXIT WHEN cardinality(around) = size;
+  END LOOP;
   before := ARRAY(SELECT t FROM erp_webhook.twins_of(company_id, around) t);
   DELETE FROM erp_webhook.bank_twin t USING unnest(before) b WHERE t.company_id = company_id AND t.line_ref = b.line_ref;
 
@@ -165,8 +170,8 @@ BEGIN
       SELECT a.*, row_number() OVER (PARTITION BY a.source_id = 0, k.key ORDER BY a.day, a.object_ref COLLATE "C", a.source_id) AS nth, k.key
       FROM unnest(around) a, LATERAL (SELECT CASE way
         WHEN 'bank_ref' THEN concat_ws('|', a.currency, sign(a.amount), a.bank_ref)
-        ELSE concat_ws('|', a.currency, a.amount, a.day, a.end_to_end_id) END) k (key)
-      WHERE a.state = 'booked' AND CASE way WHEN 'bank_ref' THEN a.bank_ref IS NOT NULL ELSE a.end_to_end_id IS NOT NULL END
+        ELSE concat_ws('|', a.currency, a.amount, a.value_date, a.end_to_end_id) END) k (key)
+      WHERE a.state = 'booked' AND CASE way WHEN 'bank_ref' THEN a.bank_ref IS NOT NULL ELSE a.value_date IS NOT NULL END
         AND NOT EXISTS (SELECT FROM erp_webhook.bank_twin t WHERE t.company_id = company_id AND a.source_id = 0 AND t.line_ref = a.object_ref)
         AND NOT EXISTS (SELECT FROM erp_webhook.bank_twin t WHERE t.company_id = company_id AND t.source_id = a.source_id AND t.object_ref = a.object_ref))
     INSERT INTO erp_webhook.bank_twin (company_id, line_ref, source_id, object_ref, known_by)

@@ -123,7 +123,7 @@ AS $$
          NULL::numeric, j.ledger, CASE WHEN j.verdict = 'missing_at_bank' THEN NULL ELSE j.bank END, j.verdict,
          CASE WHEN j.verdict = 'missing_at_bank' THEN -j.amount ELSE j.bank - j.ledger END,
          greatest(erp_webhook.report_day(reconciled_lines.company_id) - j.booked_on, 0), erp_webhook.reconciliation_advice(j.verdict, 'line'),
-         CASE WHEN j.twin_line IS NOT NULL THEN 'same ' || j.known_by WHEN j.beside_line IS NOT NULL THEN 'same amount, about the same day' END,
+         CASE WHEN j.known_by = 'bank_ref' THEN 'same bank reference' WHEN j.twin_line IS NOT NULL THEN 'same amount, value date and id' WHEN j.beside_line IS NOT NULL THEN 'same amount, about the same day' END,
          NULL::text, j.reference, j.counterparty, erp_webhook.latest_assignment(reconciled_lines.company_id, coalesce(j.copy, j.object_ref))
   FROM judged j LEFT JOIN erp_webhook.source s ON s.company_id = j.company_id AND s.source_id = j.source_id AND j.source_id <> 0
 $$;

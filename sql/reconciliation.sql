@@ -59,6 +59,11 @@ SELECT import_statement('rec', 'csv', E'account,booking_date,amount,currency,cou
   'X,2025-10-27,88.00,EUR,P,K21\nY,2025-10-27,40.00,CHF,P,K22\nY,2025-10-27,4.00,CHF,P,K23\nX,2025-10-27,9.00,EUR,Q,K25\nX,2025-10-28,8.00,EUR,R,K26\n');
 SELECT payout, line, bank, state, matched_by FROM pg_temp.rec WHERE value_date BETWEEN '2025-10-26' AND '2025-10-29' ORDER BY 1, 2;
 
+-- The bank's webhook and the statement, neither with an id: amount, currency and value date say that they are one.
+SELECT pg_temp.fact('rec-bank', 'b3', 'bank.credit', 'bk3', 21.00, '2025-10-24', '2025-10-24'), pg_temp.fact('rec-bank', 'b4', 'bank.credit', 'bk4', 21.00, '2025-10-24', '2025-10-24');
+SELECT import_statement('rec', 'csv', E'account,booking_date,amount,currency,counterparty,bank_ref\nX,2025-10-24,21.00,EUR,T,K40\n');
+SELECT line, ledger, bank, state, matched_by FROM pg_temp.rec WHERE value_date = '2025-10-24' ORDER BY 1;
+
 -- What the amount paired, a person takes apart.
 SELECT pg_temp.fact('rec-shop', 'h1', 'payout.paid', 'F', 66.00, '2025-10-29');
 SELECT import_statement('rec', 'csv', E'account,booking_date,amount,currency,bank_ref\nX,2025-10-30,66.00,EUR,K27\n');

@@ -77,7 +77,7 @@ class Invention:
         rng = self.rng
         amount, day = rng.choice([10, 20, 30]), rng.randrange(2, 28)
         bank_ref, id_ = rng.choice([(None, None), (f"W{number}", None), (None, f"E2E{number}")])
-        self.fact("bank", "bank.credit", f"bk{number}", amount, day, day, bank_ref=bank_ref, id_=id_)
+        self.fact("bank", "bank.credit", f"bk{number}", amount, rng.choice([day, day, None]), day, bank_ref=bank_ref, id_=id_)
         if rng.random() < 0.7:
             self.line(amount, day, None, bank_ref=bank_ref, id_=id_)
 
