@@ -35,6 +35,7 @@ BEGIN
       WHEN s LIKE 'once_%' THEN
         IF nextval('tries') = 1 THEN RAISE EXCEPTION 'once' USING errcode = substr(s, 6); END IF;
       WHEN s = 'slow' THEN PERFORM pg_sleep(10);
+      WHEN s = 'pause' THEN PERFORM pg_sleep(0.4);
       WHEN s = 'status_0' THEN r.http_status := 0;
       WHEN s = 'bad_header' THEN r.content_type := E'text/plain\\r\\nX-Evil: 1';
       WHEN s = 'killed' THEN
@@ -90,18 +91,25 @@ def check_errors(tap, daemon, database):
         tap.ok(answer.status == 200 and kept(database, f"once_{state}") == 1, f"error {state} once: tried again, {seconds:.2f} s")
 
 
-def check_neighbours(tap, daemon, database):
-    """While a batch is in flight others gather: they form one batch, and only the one at fault is refused."""
-    for fault, status in (("raise_22021", 400), ("raise_P0001", 503), ("at_commit", 503)):
-        psql("TRUNCATE kept", database)
-        sources = [f"good{n}" for n in range(20)]
-        sources.insert(10, fault)
-        results = together([lambda s=s: timed(daemon.port, s)[0].status for s in sources])
-        answers = dict(zip(sources, results))
-        tap.ok(answers.pop(fault) == status, f"{fault} among twenty: {status}")
-        tap.ok(set(answers.values()) == {200}, f"{fault} among twenty: the neighbours are answered 200")
-        once = psql("SELECT count(*) = count(DISTINCT source) AND count(*) = 20 FROM kept", database)
-        tap.ok(once == "t", f"{fault} among twenty: each neighbour kept once")
+def check_neighbours(tap, database):
+    """What comes while a batch is in flight is the next batch; of that only the one at fault is refused."""
+    daemon = Daemon(database, options=["--db-connections", "1"])
+    try:
+        for fault, status in (("raise_22021", 400), ("raise_P0001", 503), ("at_commit", 503)):
+            psql("TRUNCATE kept", database)
+            batches = daemon.metric("batch_size_count")
+            sources = [f"good{n}" for n in range(20)]
+            sources.insert(10, fault)
+            results = together([lambda s=s: timed(daemon.port, s)[0].status for s in ["pause", *sources]])
+            answers = dict(zip(sources, results[1:]))
+            tap.ok(answers.pop(fault) == status, f"{fault} among twenty: {status}")
+            tap.ok(set(answers.values()) == {200}, f"{fault} among twenty: the neighbours are answered 200")
+            once = psql("SELECT count(*) = 20 AND count(DISTINCT source) = 20 FROM kept WHERE source LIKE 'good%'", database)
+            tap.ok(once == "t", f"{fault} among twenty: each neighbour kept once")
+            # The pause, all together, then each alone.
+            tap.ok(daemon.metric("batch_size_count") - batches == 23, f"{fault} among twenty: they were one batch")
+    finally:
+        daemon.stop()
 
 
 def check_odd_results(tap, daemon, database):
@@ -189,7 +197,7 @@ def main():
     daemon = Daemon(database)
     try:
         check_errors(tap, daemon, database)
-        check_neighbours(tap, daemon, database)
+        check_neighbours(tap, database)
         check_odd_results(tap, daemon, database)
         check_queue(tap, database)
         check_away(tap, database)
