@@ -5,12 +5,13 @@ refused when the body, the secret or the clock is another. Where the signature s
 Needs a running server with the extension's files installed (PGHOST …, as test/run sets them), and openssl.
 """
 import base64
+import datetime
 import json
 import subprocess
 import sys
 
 DATABASE = "ewh_signing"
-AT = "2026-12-01 00:00:00+00"
+AT = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=5)).isoformat(" ", "seconds")   # after the certificates are made
 BODY = json.dumps({"iyziEventType": "a", "paymentId": 1, "paymentConversationId": "c", "status": "S", "iyziPaymentId": 2,
                    "token": "t"})
 SETTINGS = {"url": "https://erp.example/hooks/x?data.id=42", "webhook_id": "W1", "x_login": "L1", "public_key": "P1",

@@ -60,10 +60,12 @@ ewh_chain_readable(EwhBytes pem)
 static bool
 ends_with(const char *name, size_t len, EwhBytes suffix)
 {
-	const char *end = name + len - suffix.len;
+	const char *end;
 
-	return len > suffix.len && pg_strncasecmp(end, suffix.data, suffix.len) == 0 &&
-		(suffix.data[0] == '.' || end[-1] == '.');
+	if (len <= suffix.len)
+		return false;
+	end = name + len - suffix.len;
+	return pg_strncasecmp(end, suffix.data, suffix.len) == 0 && (suffix.data[0] == '.' || end[-1] == '.');
 }
 
 /* A DNS name of the certificate that ends with the suffix: of subjectAltName if it has one, else the common name. */
