@@ -32,12 +32,14 @@ def legal(history, order):
 
 
 def tied(history, plan):
-    """The plan for sessions at once: what must come after something is in its batch, so in its session."""
-    needs = after(history)
-    behind = {}
+    """The plan for sessions at once: what must come after something is in its batch, so in its session. Policies come first,
+    before the sessions start: changing one settles the whole company again and is no part of the race."""
+    policies = [n for n, step in enumerate(history.steps) if step[0] == "policy"]
+    plan = [batch for batch in ([n for n in batch if n not in policies] for batch in plan) if batch]
+    needs, behind = {k: v for k, v in after(history).items() if k not in policies}, {}
     for n, root in sorted(needs.items()):
         behind.setdefault(root, []).append(n)
-    seen, out = set(), []
+    seen, out = set(), [[n] for n in policies]
     for batch in plan:
         tied_up = []
         for n in batch:

@@ -67,6 +67,7 @@ class Trial:
 
     def __init__(self, history, plan):
         self.history, self.plan = history, plan
+        self.ready = sum(1 for batch in plan if all(history.steps[n][0] == "policy" for n in batch))
         self.name = f"x{run}n{next(numbers)}x"
         self.problem = None
 
@@ -103,6 +104,7 @@ class Trial:
 
     def insert(self, facts):
         ids = {s: n for n, s in enumerate(sorted(self.history.sources))}
+        facts = sorted(facts, key=lambda f: (f.source, f.external_id))     # as ingest does: crossing batches must not deadlock here
         rows = [", ".join([":c", f":s{ids[f.source]}"] + [
             literal(getattr(f, c, f.kind if c == "type" else None), CASTS.get(c)) for c in COLUMNS]) for f in facts]
         return (f"INSERT INTO erp_webhook.event (company_id, source_id, {', '.join(COLUMNS)}) VALUES\n  ("
@@ -189,13 +191,14 @@ def play(trials, atomic=True):
 
 
 def play_concurrently(trials, sessions):
-    """Each trial's batches dealt to several sessions that run at once."""
-    psql("\n".join([PREAMBLE] + [line for t in trials for line in t.setup()]), check=True)
+    """Each trial's batches dealt to several sessions that run at once; trial.ready first batches come before."""
+    batches = [list(t.batches()) for t in trials]
+    psql("\n".join([PREAMBLE] + [line for t, b in zip(trials, batches) for line in t.setup() + b[:t.ready]]), check=True)
     shares = [[PREAMBLE] for _ in range(sessions)]
-    for t in trials:
+    for t, dealt in zip(trials, batches):
         for share in shares:
             share += t.find()
-        for n, sql in enumerate(t.batches()):
+        for n, sql in enumerate(dealt[t.ready:]):
             shares[n % sessions].append(sql)
     files = []
     for share in shares:
