@@ -2,7 +2,7 @@
 """Order-free, proven: any order, duplication, batching and concurrency of the same steps ends in the same books,
 those of the reference model in test/order/.
 
-  HISTORIES=n   invented histories (default 40)      SEED=s   default: of the clock, printed
+  HISTORIES=n   invented histories (default 20)      SEED=s   default: of the clock, printed
   CASE=file     play one case as a failure printed it
 """
 import os
@@ -21,7 +21,7 @@ from order.shrink import judge, report, shrink                      # noqa: E402
 from order.signed import SignedTrial                                # noqa: E402
 from order.tap import Tap                                            # noqa: E402
 
-HISTORIES = int(os.environ.get("HISTORIES") or 40)
+HISTORIES = int(os.environ.get("HISTORIES") or 20)
 SEED = int(os.environ.get("SEED") or time.time())
 CHUNK = 100
 
