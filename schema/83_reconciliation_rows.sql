@@ -26,10 +26,10 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   WITH known AS MATERIALIZED (
-    SELECT c.currency, erp_webhook.bank_known_until(reconciled_payouts.company_id, c.currency) AS until
+    SELECT c.currency, erp_webhook.bank_known_until(reconciled_payouts.company_id, c.currency) AS until, erp_webhook.digits_of(c.currency) AS digits
     FROM (SELECT DISTINCT p.currency FROM erp_webhook.payouts_of_days(reconciled_payouts.company_id, from_date, to_date) p) c),
   said AS (
-    SELECT p, s.name AS source, k.until,
+    SELECT p, s.name AS source, k.until, k.digits,
            coalesce(erp_webhook.booked_on_account(p.company_id, p.source_id, 'payout', p.object_ref, '^in_transit$', p.currency), 0) AS ledger,
            erp_webhook.difference_to(p.company_id, p.source_id, p.object_ref, p.currency) AS difference_to, b.*
     FROM erp_webhook.payouts_of_days(reconciled_payouts.company_id, from_date, to_date) p
@@ -51,9 +51,9 @@ AS $$
            CASE WHEN (d.p).state = 'failed' THEN 0 ELSE (d.p).amount END AS said
     FROM said d)
   SELECT 'payout', j.source, (j.p).object_ref, j.line_refs, j.account, (j.p).currency, (j.p).day, j.booked_on,
-         j.said, j.ledger, coalesce(j.bank, j.other_amount), j.state,
-         CASE WHEN j.lines > 0 AND NOT j.other_currency THEN j.bank - j.said
-              WHEN j.state IN ('missing_at_bank', 'currency_mismatch') OR j.difference_to IS NOT NULL THEN -j.said ELSE 0 END,
+         round(j.said, j.digits), round(j.ledger, j.digits), coalesce(round(j.bank, j.digits), j.other_amount), j.state,
+         round(CASE WHEN j.lines > 0 AND NOT j.other_currency THEN j.bank - j.said
+                    WHEN j.state IN ('missing_at_bank', 'currency_mismatch') OR j.difference_to IS NOT NULL THEN -j.said ELSE 0 END, j.digits),
          greatest(erp_webhook.report_day(reconciled_payouts.company_id) - (j.p).day, 0),
          concat_ws('; ', erp_webhook.reconciliation_advice(j.state, 'payout'), CASE WHEN j.other_currency THEN 'the bank says ' || j.other_amount || ' ' || j.other END,
                    CASE WHEN j.difference_to IS NOT NULL AND j.bank IS DISTINCT FROM j.said THEN 'the difference is in ' || j.difference_to END),
@@ -92,9 +92,9 @@ AS $$
     JOIN (SELECT n.*, row_number() OVER (PARTITION BY n.source_id = 0, n.currency, n.amount ORDER BY n.booked_on, n.object_ref COLLATE "C") AS nth FROM near n WHERE n.twin_line IS NULL) l
       ON l.source_id = 0 AND w.source_id <> 0 AND w.currency = l.currency AND w.amount = l.amount AND w.nth = l.nth AND abs(w.day - l.day) <= 3
     ORDER BY w.source_id, w.object_ref, l.object_ref COLLATE "C"),
-  known AS MATERIALIZED (SELECT c.currency, erp_webhook.bank_known_until(reconciled_lines.company_id, c.currency) AS until FROM (SELECT DISTINCT currency FROM near) c),
+  known AS MATERIALIZED (SELECT c.currency, erp_webhook.bank_known_until(reconciled_lines.company_id, c.currency) AS until, erp_webhook.digits_of(c.currency) AS digits FROM (SELECT DISTINCT currency FROM near) c),
   shown AS (
-    SELECT n.*, e.reference, e.counterparty, e.account AS bank_account, k.until, b.line_ref AS beside_line, coalesce(n.twin_line, b.line_ref) AS copy,
+    SELECT n.*, e.reference, e.counterparty, e.account AS bank_account, k.until, k.digits, b.line_ref AS beside_line, coalesce(n.twin_line, b.line_ref) AS copy,
            coalesce(d.amount, c.amount) AS statement_amount, coalesce(d.booking_date, c.booking_date) AS statement_day,
            n.source_id = 0 AND n.ledger <> 0 AND EXISTS (SELECT FROM beside o WHERE o.line_ref = n.object_ref) AS twice,
            n.end_to_end_id IS NOT NULL AND EXISTS (SELECT FROM erp_webhook.bank_item o WHERE o.company_id = n.company_id AND o.item = 'line' AND o.source_id = n.source_id
@@ -120,8 +120,8 @@ AS $$
     FROM shown s
     WHERE NOT (s.source_id = 0 AND s.ledger = 0 AND EXISTS (SELECT FROM beside o WHERE o.line_ref = s.object_ref)))
   SELECT 'line', s.name, NULL, coalesce(j.copy, j.object_ref), coalesce(j.bank_account, j.account), j.currency, j.day, coalesce(j.statement_day, j.booked_on),
-         NULL::numeric, j.ledger, CASE WHEN j.verdict = 'missing_at_bank' THEN NULL ELSE j.bank END, j.verdict,
-         CASE WHEN j.verdict = 'missing_at_bank' THEN -j.amount ELSE j.bank - j.ledger END,
+         NULL::numeric, round(j.ledger, j.digits), CASE WHEN j.verdict <> 'missing_at_bank' THEN round(j.bank, j.digits) END, j.verdict,
+         round(CASE WHEN j.verdict = 'missing_at_bank' THEN -j.amount ELSE j.bank - j.ledger END, j.digits),
          greatest(erp_webhook.report_day(reconciled_lines.company_id) - j.booked_on, 0), erp_webhook.reconciliation_advice(j.verdict, 'line'),
          CASE WHEN j.known_by = 'bank_ref' THEN 'same bank reference' WHEN j.twin_line IS NOT NULL THEN 'same amount, value date and id' WHEN j.beside_line IS NOT NULL THEN 'same amount, about the same day' END,
          NULL::text, j.reference, j.counterparty, erp_webhook.latest_assignment(reconciled_lines.company_id, coalesce(j.copy, j.object_ref))
@@ -175,15 +175,20 @@ AS $$
     JOIN erp_webhook.entry e ON e.company_id = v.company_id AND e.voucher_id = v.voucher_id
     CROSS JOIN LATERAL (VALUES (e.debit, 1), (e.credit, -1)) l (account, sign)
     WHERE l.account LIKE 'clearing:%')
-  SELECT m.source, m.currency, coalesce(sum(amount) FILTER (WHERE before), 0),
-         coalesce(sum(amount) FILTER (WHERE NOT before AND NOT is_fee AND object = 'payment'), 0),
-         coalesce(sum(amount) FILTER (WHERE NOT before AND NOT is_fee AND object IN ('refund', 'refund_total')), 0),
-         coalesce(sum(amount) FILTER (WHERE NOT before AND NOT is_fee AND object IN ('withdrawn', 'reinstated')), 0),
-         coalesce(sum(amount) FILTER (WHERE NOT before AND is_fee), 0),
-         coalesce(sum(amount) FILTER (WHERE NOT before AND object = 'conversion' AND NOT is_fee), 0),
-         coalesce(sum(amount) FILTER (WHERE NOT before AND object = 'payout' AND NOT is_fee), 0),
-         sum(amount)
-  FROM moved m GROUP BY m.source, m.currency ORDER BY m.source COLLATE "C", m.currency
+  SELECT m.source, m.currency, n.opening, n.captured, n.refunds, n.disputes, n.fees, n.conversions, n.payouts, n.closing
+  FROM (
+    SELECT m.source, m.currency, erp_webhook.digits_of(m.currency) AS digits, sum(amount) FILTER (WHERE before) AS opening,
+           sum(amount) FILTER (WHERE NOT before AND NOT is_fee AND object = 'payment') AS captured,
+           sum(amount) FILTER (WHERE NOT before AND NOT is_fee AND object IN ('refund', 'refund_total')) AS refunds,
+           sum(amount) FILTER (WHERE NOT before AND NOT is_fee AND object IN ('withdrawn', 'reinstated')) AS disputes,
+           sum(amount) FILTER (WHERE NOT before AND is_fee) AS fees,
+           sum(amount) FILTER (WHERE NOT before AND NOT is_fee AND object = 'conversion') AS conversions,
+           sum(amount) FILTER (WHERE NOT before AND NOT is_fee AND object = 'payout') AS payouts, sum(amount) AS closing
+    FROM moved m GROUP BY m.source, m.currency) m
+  CROSS JOIN LATERAL (SELECT round(coalesce(m.opening, 0), digits), round(coalesce(m.captured, 0), digits), round(coalesce(m.refunds, 0), digits), round(coalesce(m.disputes, 0), digits),
+    round(coalesce(m.fees, 0), digits), round(coalesce(m.conversions, 0), digits), round(coalesce(m.payouts, 0), digits), round(m.closing, digits))
+    n (opening, captured, refunds, disputes, fees, conversions, payouts, closing)
+  ORDER BY m.source COLLATE "C", m.currency
 $$;
 COMMENT ON FUNCTION erp_webhook.clearing_rollforward(text, date, date) IS
   'per source and currency: opening + captured − refunds − disputes − fees ± conversions − payouts = closing (signed as they move the balance)';

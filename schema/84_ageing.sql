@@ -170,9 +170,11 @@ AS $$
            coalesce(sum(i.due) FILTER (WHERE i.late BETWEEN 31 AND 60), 0) AS to_60, coalesce(sum(i.due) FILTER (WHERE i.late BETWEEN 61 AND 90), 0) AS to_90,
            coalesce(sum(i.due) FILTER (WHERE i.late > 90), 0) AS beyond, sum(i.due) AS due, coalesce(sum(least(d.amount, i.due)) FILTER (WHERE d.amount > 0), 0) AS disputed, sum(i.credit) AS credit
     FROM item i LEFT JOIN disputed d USING (invoice_id) WHERE i.account_id IS NOT NULL GROUP BY i.account_id, i.currency)
-  SELECT c.account_no, c.name, s.currency, s.not_due, s.to_30, s.to_60, s.to_90, s.beyond, s.due, s.disputed, s.credit, s.due - s.credit, coalesce(t.n, 0)
+  SELECT c.account_no, c.name, s.currency, round(s.not_due, g.digits), round(s.to_30, g.digits), round(s.to_60, g.digits), round(s.to_90, g.digits), round(s.beyond, g.digits),
+         round(s.due, g.digits), round(s.disputed, g.digits), round(s.credit, g.digits), round(s.due - s.credit, g.digits), coalesce(t.n, 0)
   FROM asked a CROSS JOIN summed s
   JOIN erp_webhook.account c ON c.company_id = a.id AND c.account_id = s.account_id
+  JOIN (SELECT u.currency, erp_webhook.digits_of(u.currency) AS digits FROM (SELECT DISTINCT currency FROM summed) u) g ON g.currency = s.currency
   LEFT JOIN twice t ON t.account_no = c.account_no AND t.currency = s.currency
   ORDER BY s.due - s.credit DESC, c.account_no COLLATE "C", s.currency
 $$;
@@ -196,9 +198,10 @@ AS $$
     FROM asked a JOIN erp_webhook.voucher v ON v.company_id = a.id AND v.booked_on <= a.day
     JOIN erp_webhook.entry e ON e.company_id = v.company_id AND e.voucher_id = v.voucher_id
     WHERE 'receivable' IN (e.debit, e.credit) GROUP BY e.currency)
-  SELECT currency, coalesce(i.ageing, 0), coalesce(i.credit, 0), coalesce(i.nobodys, 0), coalesce(l.receivable, 0),
-         coalesce(i.ageing, 0) + coalesce(i.credit, 0) + coalesce(i.nobodys, 0) - coalesce(l.receivable, 0), round(90 * l.receivable / nullif(l.sold, 0), 1)
-  FROM item i FULL JOIN ledger l USING (currency) WHERE coalesce(l.receivable, 0) <> 0 OR i.currency IS NOT NULL OR l.sold <> 0 ORDER BY currency
+  SELECT currency, round(coalesce(i.ageing, 0), d.digits), round(coalesce(i.credit, 0), d.digits), round(coalesce(i.nobodys, 0), d.digits), round(coalesce(l.receivable, 0), d.digits),
+         round(coalesce(i.ageing, 0) + coalesce(i.credit, 0) + coalesce(i.nobodys, 0) - coalesce(l.receivable, 0), d.digits), round(90 * l.receivable / nullif(l.sold, 0), 1)
+  FROM item i FULL JOIN ledger l USING (currency) CROSS JOIN LATERAL (SELECT erp_webhook.digits_of(currency)) d (digits)
+  WHERE coalesce(l.receivable, 0) <> 0 OR i.currency IS NOT NULL OR l.sold <> 0 ORDER BY currency
 $$;
 COMMENT ON FUNCTION erp_webhook.receivables_proof(text, timestamptz) IS
   'the line that proves receivables_aging(): ageing + credit (negative) + nobody''s = receivable in the ledger, difference 0; and days sales outstanding over the last 90 days';

@@ -25,7 +25,7 @@ AS $$
     SELECT 'bank' || coalesce(':' || b.name, '') AS account, l.currency, sum(l.closing_balance) AS balance, min(l.to_date) AS said_on
     FROM asked a CROSS JOIN latest l LEFT JOIN erp_webhook.bank_account b ON b.company_id = a.id AND b.account = l.account GROUP BY 1, 2)
   SELECT CASE WHEN account LIKE 'clearing:%' THEN 'clearing' WHEN account = 'in_transit' THEN 'in_transit' ELSE 'bank' END,
-         account, currency, coalesce(l.balance, 0), b.balance, b.said_on, b.balance - coalesce(l.balance, 0)
+         account, currency, round(coalesce(l.balance, 0), erp_webhook.digits_of(currency)), b.balance, b.said_on, b.balance - coalesce(l.balance, 0)
   FROM ledger l FULL JOIN bank b USING (account, currency) WHERE coalesce(l.balance, 0) <> 0 OR b.balance IS NOT NULL
   ORDER BY 1, account COLLATE "C", currency
 $$;
@@ -227,9 +227,10 @@ AS $$
       FROM item x WHERE x.day = g.day AND x.currency = g.currency) i ON true
     LEFT JOIN LATERAL (SELECT sum(amount) AS early FROM item x WHERE x.early = g.day AND x.currency = g.currency) e ON true
     LEFT JOIN LATERAL (SELECT sum(amount) AS late FROM item x WHERE x.late = g.day AND x.currency = g.currency) l ON true)
-  SELECT s.day, s.currency, s.balance + sum(s.total) OVER w - s.total, s.payouts, s.captures, s.invoices, s.planned, s.balance + sum(s.total) OVER w,
-         s.balance + sum(s.late) OVER w, s.balance + sum(s.early) OVER w, cash_forecast.scenario, s.note
-  FROM summed s WINDOW w AS (PARTITION BY s.currency ORDER BY s.day) ORDER BY s.currency, s.day
+  SELECT s.day, s.currency, round(s.balance + sum(s.total) OVER w - s.total, d.digits), round(s.payouts, d.digits), round(s.captures, d.digits), round(s.invoices, d.digits), round(s.planned, d.digits),
+         round(s.balance + sum(s.total) OVER w, d.digits), round(s.balance + sum(s.late) OVER w, d.digits), round(s.balance + sum(s.early) OVER w, d.digits), cash_forecast.scenario, s.note
+  FROM summed s CROSS JOIN LATERAL (SELECT erp_webhook.digits_of(s.currency)) d (digits)
+  WINDOW w AS (PARTITION BY s.currency ORDER BY s.day) ORDER BY s.currency, s.day
 $$;
 COMMENT ON FUNCTION erp_webhook.cash_forecast(text, int, text) IS
   'money at the bank day by day from tomorrow: opening + payouts + captures + invoices + planned = closing, per currency; closing_low and closing_high: if all that is not sure comes at its late or early day';

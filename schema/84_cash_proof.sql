@@ -42,9 +42,16 @@ AS $$
     SELECT s.account, s.currency, sum(s.at_bank) AS lines, coalesce(sum(s.at_bank) FILTER (WHERE s.kind = 'bank only'), 0) AS unbooked,
            coalesce(sum(s.in_ledger) FILTER (WHERE s.kind = 'ledger only'), 0) AS unseen
     FROM asked a CROSS JOIN LATERAL erp_webhook.bank_sides(a.id, a.day) s GROUP BY 1, 2),
+  closed AS (
+    SELECT erp_webhook.line_bank(b.company_id, 0, b.object_ref) AS account, b.currency, sum(b.amount) AS lines
+    FROM asked a JOIN erp_webhook.bank_entry b ON b.company_id = a.id AND b.counts AND b.booking_date <= a.day
+    WHERE EXISTS (SELECT FROM erp_webhook.bank_statement s WHERE s.company_id = b.company_id AND s.account = b.account AND s.currency = b.currency AND s.closing_balance IS NOT NULL)
+    GROUP BY 1, 2),
   bank AS (
-    SELECT p.ledger_account, p.currency, p.balance, p.bank_says, coalesce(s.lines, 0) AS lines, coalesce(s.unbooked, 0) AS unbooked, coalesce(s.unseen, 0) AS unseen
-    FROM place p LEFT JOIN side s ON s.account = p.ledger_account AND s.currency = p.currency WHERE p.kind = 'bank' AND p.ledger_account <> 'bank_unassigned'),
+    SELECT p.ledger_account, coalesce(c.lines, 0) AS closed_lines, p.currency, p.balance, p.bank_says, coalesce(s.lines, 0) AS lines, coalesce(s.unbooked, 0) AS unbooked, coalesce(s.unseen, 0) AS unseen
+    FROM place p LEFT JOIN side s ON s.account = p.ledger_account AND s.currency = p.currency
+    LEFT JOIN closed c ON c.account = p.ledger_account AND c.currency = p.currency
+    WHERE p.kind = 'bank' AND p.ledger_account <> 'bank_unassigned'),
   clearing AS (
     SELECT 'clearing:' || r.source AS ledger_account, r.currency, r.captured, r.refunds, r.disputes, r.fees, r.conversions, r.payouts
     FROM asked a CROSS JOIN LATERAL erp_webhook.clearing_rollforward(cash_proof.company, '2000-01-01', a.day) r),
@@ -57,7 +64,7 @@ AS $$
     WHERE w.amount <> 0 GROUP BY w.currency),
   said (kind, ledger_account, currency, ledger, explained, how) AS (
     SELECT 'bank', b.ledger_account, b.currency, b.balance, b.lines - b.unbooked + b.unseen,
-           CASE WHEN b.bank_says IS NULL THEN 'no closed statement yet; ' ELSE format('closing %s − before the first statement %s; ', b.bank_says, b.bank_says - b.lines) END
+           CASE WHEN b.bank_says IS NULL THEN 'no closed statement yet; ' ELSE format('closing %s − before the first statement %s; ', b.bank_says, b.bank_says - b.closed_lines) END
            || format('− on statements, not in the ledger %s + in the ledger, not on statements %s', b.unbooked, b.unseen)
     FROM bank b
     UNION ALL
@@ -67,7 +74,8 @@ AS $$
     UNION ALL
     SELECT 'in_transit', p.ledger_account, p.currency, p.balance, coalesce(w.amount, 0), format('%s payouts under way', coalesce(w.n, 0))
     FROM place p LEFT JOIN under_way w USING (currency) WHERE p.kind = 'in_transit')
-  SELECT s.kind, s.ledger_account, s.currency, s.ledger, s.explained, s.ledger - s.explained, s.how FROM said s ORDER BY s.kind, s.ledger_account COLLATE "C", s.currency
+  SELECT s.kind, s.ledger_account, s.currency, round(s.ledger, d.digits), round(s.explained, d.digits), round(s.ledger - s.explained, d.digits), s.how
+  FROM said s CROSS JOIN LATERAL (SELECT erp_webhook.digits_of(s.currency)) d (digits) ORDER BY s.kind, s.ledger_account COLLATE "C", s.currency
 $$;
 COMMENT ON FUNCTION erp_webhook.cash_proof(text, timestamptz) IS
   'why the ledger says so of bank (the classical bank reconciliation), clearing and in_transit at the end of a day; a difference at the bank is what matched lines and payouts differ by, elsewhere it is an error of ours';
