@@ -65,6 +65,7 @@ test:
 .PHONY: fuzz
 fuzz:
 	$(MAKE) -C fuzz run SECONDS=$(or $(SECONDS),60)
+	$(MAKE) -C ingress fuzz SECONDS=$(or $(SECONDS),60)
 .PHONY: order order10k hammer
 order:
 	@HISTORIES="$(or $(HISTORIES),1000)" SEED="$(SEED)" test/run order
