@@ -79,6 +79,7 @@ COMMENT ON TABLE erp_webhook.dispatch IS 'one message on its way to one subscrib
 COMMENT ON COLUMN erp_webhook.dispatch.first_try IS 'tries before the latest resend(): the schedule counts from here';
 CREATE INDEX dispatch_open ON erp_webhook.dispatch (company_id, subscriber_id, object, object_ref, message_id)
   WHERE state IN ('queued', 'sending');
+CREATE INDEX dispatch_sending ON erp_webhook.dispatch (company_id, subscriber_id, leased_until) WHERE state = 'sending';
 CREATE INDEX dispatch_due ON erp_webhook.dispatch (company_id, subscriber_id, due_at, message_id) WHERE state IN ('queued', 'sending');
 
 CREATE TABLE erp_webhook.attempt (
