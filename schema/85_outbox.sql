@@ -68,10 +68,12 @@ COMMENT ON FUNCTION erp_webhook.retry_wait(int, int) IS 'how long to wait after 
 CREATE FUNCTION erp_webhook.claim_dispatches(places int, lease interval)
 RETURNS TABLE (company_id int, subscriber_id int, message_id bigint, try int, url text, wire_id text, body text,
                secret_ids int[], sealed bytea[], key_names text[])
-LANGUAGE sql VOLATILE SECURITY DEFINER
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-  WITH due AS (
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY WITH due AS (
     SELECT d.company_id, d.subscriber_id, d.message_id
     FROM erp_webhook.subscriber s CROSS JOIN LATERAL (
       SELECT q.company_id, q.subscriber_id, q.message_id, q.due_at
@@ -108,16 +110,19 @@ AS $$
            array_agg(x.key_name ORDER BY x.secret_id DESC) AS key_names
     FROM erp_webhook.subscriber_secret x
     WHERE x.company_id = c.company_id AND x.subscriber_id = c.subscriber_id AND x.valid @> now()
-  ) k ON true
+  ) k ON true;
+END
 $$;
 COMMENT ON FUNCTION erp_webhook.claim_dispatches(int, interval) IS 'worker: lease due messages, with all that sending them takes';
 
 -- What came of tries: [{company_id, subscriber_id, message_id, try, status, error, retry_after, ms}, …]. A success counts
 -- whoever holds the lease by now; anything else only from its holder.
 CREATE FUNCTION erp_webhook.record_dispatches(results jsonb) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
   WITH result AS (
     SELECT r.*, r.status BETWEEN 200 AND 299 AS ok, r.status = 410 AS gone
     FROM jsonb_to_recordset(results) r (company_id int, subscriber_id int, message_id bigint, try int, status int, error text, retry_after int, ms int)
@@ -150,6 +155,7 @@ AS $$
   -- Who is gone gets nothing of what was still queued for it; resend() can bring it back.
   UPDATE erp_webhook.dispatch d SET state = 'dead', done_at = now(), leased_until = NULL
   FROM jsonb_to_recordset(results) r (company_id int, subscriber_id int, status int)
-  WHERE r.status = 410 AND d.company_id = r.company_id AND d.subscriber_id = r.subscriber_id AND d.state IN ('queued', 'sending')
+  WHERE r.status = 410 AND d.company_id = r.company_id AND d.subscriber_id = r.subscriber_id AND d.state IN ('queued', 'sending');
+END
 $$;
 COMMENT ON FUNCTION erp_webhook.record_dispatches(jsonb) IS 'worker: keep what came of tries, and decide what is next';

@@ -86,10 +86,12 @@ COMMENT ON FUNCTION erp_webhook.headers_of(jsonb, jsonb) IS 'a rule''s headers, 
 CREATE FUNCTION erp_webhook.claim_calls(places int, lease_time interval)
 RETURNS TABLE (what text, company_id int, source_id int, ref text, lease int, method text, url text, headers text[], body text,
                secret_id int, sealed bytea, key_name text, "user" text, token_url text, token_headers text[], token_body text)
-LANGUAGE sql VOLATILE SECURITY DEFINER
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-  WITH fetch_due AS (
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY WITH fetch_due AS (
     SELECT f.company_id, f.source_id, f.fetch_id FROM erp_webhook.fetch f
     WHERE f.state = 'queued' OR f.state = 'fetching' AND f.leased_until <= now()
     ORDER BY f.created_at LIMIT places FOR UPDATE SKIP LOCKED
@@ -120,7 +122,8 @@ AS $$
          CASE WHEN c.with_key THEN erp_webhook.provider_url(a.rules, a.settings, a.rules -> 'token' ->> 'url', NULL) END,
          erp_webhook.headers_of(a.rules -> 'token', a.settings),
          erp_webhook.fill_template(a.rules -> 'token' ->> 'body', jsonb_build_object('setting', a.settings), true)
-  FROM calls c JOIN erp_webhook.api_access a ON a.company_id = c.company_id AND a.source_id = c.source_id
+  FROM calls c JOIN erp_webhook.api_access a ON a.company_id = c.company_id AND a.source_id = c.source_id;
+END
 $$;
 COMMENT ON FUNCTION erp_webhook.claim_calls(int, interval) IS 'worker: lease due calls to providers, ready to be made but for the credentials';
 

@@ -282,16 +282,19 @@ COMMENT ON FUNCTION erp_webhook.keep_items(erp_webhook.api_access, jsonb, text, 
 -- Scheduling.
 
 CREATE FUNCTION erp_webhook.plan_pulls() RETURNS void
-LANGUAGE sql VOLATILE
+LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
   INSERT INTO erp_webhook.pull_cursor (company_id, source_id, stream, since)
     SELECT a.company_id, a.source_id, k.stream, now()
     FROM erp_webhook.api_access a, jsonb_object_keys(a.rules -> 'pull') k(stream)
     WHERE a.has_key AND coalesce(a.settings ->> 'pull', 'true') <> 'false'
       AND NOT EXISTS (SELECT FROM erp_webhook.pull_cursor c
                       WHERE c.company_id = a.company_id AND c.source_id = a.source_id AND c.stream = k.stream)
-  ON CONFLICT DO NOTHING
+  ON CONFLICT DO NOTHING;
+END
 $$;
 COMMENT ON FUNCTION erp_webhook.plan_pulls() IS 'give every source that has an API key its cursors; settings.pull = false leaves it to pull()';
 

@@ -40,9 +40,11 @@ WHERE e.state = 'waiting';
 COMMENT ON VIEW erp_webhook.waiting_event IS 'events that wait for the provider''s word, and what they wait for';
 
 CREATE FUNCTION erp_webhook.plan_fetches() RETURNS void
-LANGUAGE sql VOLATILE
+LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
   INSERT INTO erp_webhook.fetch (company_id, source_id, purpose, rule, ref)
     SELECT DISTINCT w.company_id, w.source_id, 'object', w.rule, w.ref FROM erp_webhook.waiting_event w
     WHERE w.rule IS NOT NULL AND w.ref IS NOT NULL AND w.has_key AND w.attempts < erp_webhook.confirm_attempts()
@@ -50,7 +52,8 @@ AS $$
       AND NOT EXISTS (SELECT FROM erp_webhook.fetch f
                       WHERE f.company_id = w.company_id AND f.source_id = w.source_id AND f.purpose = 'object' AND f.rule = w.rule AND f.ref = w.ref
                         AND (f.state = 'queued' OR f.state = 'fetching' AND f.claimed_at >= greatest(w.received_at, w.retry_at)))
-  ON CONFLICT DO NOTHING
+  ON CONFLICT DO NOTHING;
+END
 $$;
 COMMENT ON FUNCTION erp_webhook.plan_fetches() IS 'queue one fetch for each object that waiting events need';
 

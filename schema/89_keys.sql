@@ -65,16 +65,19 @@ $$;
 COMMENT ON FUNCTION erp_webhook.keep_unverified(int, int, jsonb, bytea, text, text) IS 'keep a request until its key is there; without effect till then';
 
 CREATE FUNCTION erp_webhook.plan_keys() RETURNS void
-LANGUAGE sql VOLATILE
+LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
   INSERT INTO erp_webhook.fetch (company_id, source_id, purpose, rule, ref)
     SELECT DISTINCT u.company_id, u.source_id, 'key', 'key', u.key_id FROM erp_webhook.unverified u
     JOIN erp_webhook.api_access a ON a.company_id = u.company_id AND a.source_id = u.source_id
     WHERE u.state = 'waiting' AND u.retry_at <= now() AND a.rules -> 'keys' IS NOT NULL
       AND NOT EXISTS (SELECT FROM erp_webhook.fetch f WHERE f.company_id = u.company_id AND f.source_id = u.source_id
                         AND f.purpose = 'key' AND f.ref = u.key_id AND f.state IN ('queued', 'fetching'))
-  ON CONFLICT DO NOTHING
+  ON CONFLICT DO NOTHING;
+END
 $$;
 COMMENT ON FUNCTION erp_webhook.plan_keys() IS 'queue one fetch for each key that deliveries wait for';
 

@@ -16,7 +16,7 @@
 #include "compat.h"
 
 #define SOCKETS_PER_EXCHANGE 3	/* two addresses racing, and the resolver's wake-up pair */
-#define IDLE_CONNECTIONS	64
+#define IDLE_CONNECTIONS	64	/* kept open beside those in use, for the next message */
 #define MAX_READY			64	/* sockets looked at per wait */
 
 typedef struct Watched
@@ -144,7 +144,7 @@ ewh_http_open(int max_exchanges)
 	curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
 	curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, set_deadline);
 	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
-	curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long) IDLE_CONNECTIONS);
+	curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long) (max_exchanges + IDLE_CONNECTIONS));
 	return http;
 }
 
