@@ -7,11 +7,11 @@
 
 CREATE TYPE erp_webhook.scope AS (
   numbers text[], bare_subscriptions text[], created text[], subscriptions text[], invoices bigint[], accounts int[],
-  groups erp_webhook.object_key[], touched erp_webhook.object_key[], objects erp_webhook.object_key[], links erp_webhook.object_key[]);
+  groups erp_webhook.object_key[], touched erp_webhook.object_key[], objects erp_webhook.object_key[], links erp_webhook.object_key[], linking erp_webhook.object_key);
 COMMENT ON TYPE erp_webhook.scope IS
   'what is settled together. numbers: invoice numbers that facts name; bare_subscriptions: subscriptions named by receipts without numbers; '
   'created: numbers that appear just now; subscriptions: to be judged again; groups: receipts to allocate again; touched: receipts with new facts; '
-  'objects: money objects to book again; links: customers of providers that facts name';
+  'objects: money objects to book again; links: customers of providers that facts name; linking: the customer that is being linked';
 
 CREATE FUNCTION erp_webhook.join_keys(a erp_webhook.object_key[], b erp_webhook.object_key[]) RETURNS erp_webhook.object_key[]
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -76,7 +76,7 @@ BEGIN
     coalesce((SELECT array_agg(DISTINCT ROW(a.source_id, a.object, a.object_ref)::erp_webhook.object_key) FROM about a), '{}'),
     coalesce((SELECT array_agg(DISTINCT ROW(e.source_id, 'link', x.ref)::erp_webhook.object_key)
               FROM unnest(named.events) e CROSS JOIN LATERAL (VALUES (e.account_ref), (e.subscription_ref)) x (ref)
-              WHERE x.ref IS NOT NULL), '{}'))::erp_webhook.scope);
+              WHERE x.ref IS NOT NULL), '{}'), NULL)::erp_webhook.scope);
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.named(erp_webhook.event[]) IS 'what events name by themselves';
@@ -169,6 +169,27 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.accounts_of_subscriptions(int, text[], text[]) IS 'whom subscriptions may suspend';
 
+-- The receipts and bank lines that name a customer of a provider.
+CREATE FUNCTION erp_webhook.waiting_for_link(company_id int, link erp_webhook.object_key) RETURNS SETOF erp_webhook.object_key
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  company constant int := waiting_for_link.company_id;
+BEGIN
+  RETURN QUERY
+  SELECT DISTINCT o.source_id, o.object, o.object_ref
+  FROM (SELECT r.company_id, r.source_id, r.object, r.object_ref FROM erp_webhook.receipt_standing r
+        WHERE r.company_id = company AND r.source_id = link.source_id
+        UNION SELECT b.company_id, b.source_id, b.object, b.object_ref FROM erp_webhook.money_object b
+        WHERE b.company_id = company AND b.source_id = link.source_id AND b.object = 'bank' AND b.account_ref = link.object_ref) r
+  JOIN erp_webhook.money_object o ON o.company_id = r.company_id AND o.source_id = r.source_id AND o.object = r.object AND o.object_ref = r.object_ref
+  WHERE link.object_ref IN (o.account_ref, o.subscription_ref);
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.waiting_for_link(int, erp_webhook.object_key) IS 'receipts and bank lines of a customer that is being linked';
+
 CREATE FUNCTION erp_webhook.widen(company_id int, s erp_webhook.scope) RETURNS erp_webhook.scope
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -179,7 +200,17 @@ DECLARE
   by_due_date constant boolean := EXISTS (SELECT FROM erp_webhook.policy p
     WHERE p.company_id = company AND p.policy = 'allocate' AND p.value = 'due_date');
   before erp_webhook.scope;
+  found erp_webhook.object_key[];
 BEGIN
+  IF s.linking IS NOT NULL THEN
+    SELECT array_agg(w) INTO found FROM erp_webhook.waiting_for_link(company, s.linking) w;
+    s.groups := erp_webhook.join_keys(s.groups, found);
+    s.touched := erp_webhook.join_keys(s.touched, found);
+    s.objects := erp_webhook.join_keys(s.objects, found);
+    SELECT erp_webhook.join_names(s.subscriptions, array_agg(u.subscription_ref)) INTO s.subscriptions
+    FROM erp_webhook.subscription u
+    WHERE u.company_id = company AND u.source_id = (s.linking).source_id AND (s.linking).object_ref IN (u.account_ref, u.subscription_ref);
+  END IF;
   LOOP
     before := s;
     s := erp_webhook.widened(company, s, by_due_date);
@@ -222,6 +253,7 @@ BEGIN
     SELECT 'invoice', n.number FROM unnest(said) n (number) WHERE n.number <> ALL (coalesce(there, '{}'))
     UNION SELECT 'invoice', c.number FROM unnest(s.created) c (number)
     UNION SELECT 'subscription', u.ref FROM unnest(s.subscriptions) u (ref)
+    UNION SELECT 'link', (s.linking).source_id || ':' || (s.linking).object_ref WHERE s.linking IS NOT NULL
     UNION SELECT 'link', l.source_id || ':' || l.object_ref FROM unnest(s.links) l
       WHERE erp_webhook.linked_account(company, l.source_id, l.object_ref) IS NULL
     UNION SELECT 'link', o.source_id || ':' || x.ref

@@ -260,7 +260,8 @@ $$;
 COMMENT ON FUNCTION erp_webhook.keep_allocation(int, erp_webhook.scope, erp_webhook.standing[], erp_webhook.allocated[]) IS 'write the derived rows of an allocation';
 
 -- Settle a component: hold it, see that it is still the same, book its objects, allocate, judge its subscriptions.
-CREATE FUNCTION erp_webhook.settle_scope(company_id int, s erp_webhook.scope, events erp_webhook.event[], voided bigint[] DEFAULT NULL) RETURNS int
+CREATE FUNCTION erp_webhook.settle_scope(
+  company_id int, s erp_webhook.scope, events erp_webhook.event[], voided bigint[] DEFAULT NULL, linked_to int DEFAULT NULL) RETURNS int
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -298,12 +299,17 @@ BEGIN
   IF events IS NOT NULL THEN
     PERFORM erp_webhook.keep_facts(company, events);
   END IF;
+  IF linked_to IS NOT NULL THEN
+    INSERT INTO erp_webhook.account_link AS l (company_id, source_id, external_ref, account_id)
+    VALUES (company, (s.linking).source_id, (s.linking).object_ref, linked_to)
+    ON CONFLICT ON CONSTRAINT account_link_pkey DO UPDATE SET account_id = EXCLUDED.account_id;
+  END IF;
   IF voided IS NOT NULL THEN
     UPDATE erp_webhook.invoice i SET state = 'void' WHERE i.company_id = company AND i.invoice_id = ANY (voided);
   END IF;
-  SELECT erp_webhook.join_keys(s.objects, array_agg(ROW((m.o).source_id, (m.o).object, (m.o).object_ref)::erp_webhook.object_key)) INTO keys
-  FROM erp_webhook.objects_of(company, s.touched) m;
-  PERFORM erp_webhook.merge_facts(company, keys, s.touched);
+  SELECT erp_webhook.join_keys(wide.objects, array_agg(ROW((m.o).source_id, (m.o).object, (m.o).object_ref)::erp_webhook.object_key)) INTO keys
+  FROM erp_webhook.objects_of(company, wide.touched) m;
+  PERFORM erp_webhook.merge_facts(company, keys, wide.touched);
 
   -- A bank debit is a customer's or not by what it names, and that may have appeared just now.
   SELECT erp_webhook.join_keys(keys, array_agg(ROW(o.source_id, o.object, o.object_ref)::erp_webhook.object_key)) INTO keys
@@ -323,7 +329,7 @@ BEGIN
   RETURN cardinality(posted);
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.settle_scope(int, erp_webhook.scope, erp_webhook.event[], bigint[]) IS 'settle a component; returns the vouchers posted';
+COMMENT ON FUNCTION erp_webhook.settle_scope(int, erp_webhook.scope, erp_webhook.event[], bigint[], int) IS 'settle a component; returns the vouchers posted';
 
 CREATE FUNCTION erp_webhook.settle(company_id int, events erp_webhook.event[]) RETURNS int
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -373,7 +379,7 @@ DECLARE
   company constant int := settle_invoices.company_id;
   s erp_webhook.scope;
 BEGIN
-  SELECT '{}', '{}', '{}', '{}', erp_webhook.join_ids(settle_invoices.invoices, NULL), settle_invoices.accounts, '{}', '{}', '{}', '{}' INTO s;
+  SELECT '{}', '{}', '{}', '{}', erp_webhook.join_ids(settle_invoices.invoices, NULL), settle_invoices.accounts, '{}', '{}', '{}', '{}', NULL INTO s;
   IF settle_invoices.created THEN
     SELECT array_agg(i.number) INTO s.created FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (settle_invoices.invoices);
     SELECT coalesce(array_agg(DISTINCT u.subscription_ref), '{}') INTO s.subscriptions
@@ -401,7 +407,7 @@ DECLARE
   receipts erp_webhook.object_key[];
 BEGIN
   SELECT coalesce(array_agg(k::erp_webhook.object_key), '{}') INTO receipts FROM unnest(keys) k WHERE k.object IN ('payment', 'bank');
-  SELECT '{}', '{}', '{}', '{}', '{}', '{}', receipts, receipts, keys, '{}' INTO s;
+  SELECT '{}', '{}', '{}', '{}', '{}', '{}', receipts, receipts, keys, '{}', NULL INTO s;
   RETURN erp_webhook.settle_scope(company_id, s, NULL);
 END
 $$;

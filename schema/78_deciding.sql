@@ -72,11 +72,16 @@ AS $$
 #variable_conflict use_column
 DECLARE
   this constant int := erp_webhook.company_named(set_policy.company);
-  closed constant date := erp_webhook.closed_until(this);
-  open_from constant date := CASE WHEN closed = '-infinity' THEN '-infinity'::date ELSE closed + 1 END;
+  closed date;
+  open_from date;
   from_day date := set_policy.valid_from;
 BEGIN
   PERFORM erp_webhook.check_policy(set_policy.policy, set_policy.value);
+  -- Whoever settles has read the policies. So this waits for those who settle by the old ones, and holds up the next until
+  -- all is settled by the new: none falls between, and none meets our many locks halfway.
+  LOCK TABLE erp_webhook.policy IN ACCESS EXCLUSIVE MODE;
+  closed := erp_webhook.closed_until(this);
+  open_from := CASE WHEN closed = '-infinity' THEN '-infinity'::date ELSE closed + 1 END;
   IF set_policy.policy = 'closed_until' THEN
     from_day := coalesce(from_day, set_policy.value::date);
   ELSIF EXISTS (SELECT FROM erp_webhook.policy p WHERE p.company_id = this AND p.policy = set_policy.policy)
@@ -104,40 +109,28 @@ $$;
 REVOKE ALL ON FUNCTION erp_webhook.set_policy(text, text, text, date) FROM PUBLIC;
 COMMENT ON FUNCTION erp_webhook.set_policy(text, text, text, date) IS 'say from when on a company books which way';
 
--- A link and an event that names the customer may arrive at once: both write the meeting row first.
+-- A link and an event that names the customer may arrive at once: both meet at the link before they look.
 CREATE FUNCTION erp_webhook.link_account(source text, external_ref text, account_no text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
   this record := erp_webhook.source_named(link_account.source);
   target int;
   s erp_webhook.scope;
-  receipts erp_webhook.object_key[];
-  judged text[];
 BEGIN
   SELECT a.account_id INTO target FROM erp_webhook.account a WHERE a.company_id = this.company_id AND a.account_no = link_account.account_no;
   IF target IS NULL THEN
     RAISE EXCEPTION 'there is no account "%"', link_account.account_no USING ERRCODE = 'undefined_object';
   END IF;
-  PERFORM erp_webhook.meet(this.company_id, ARRAY['link'], ARRAY[this.source_id || ':' || link_account.external_ref]);
-  INSERT INTO erp_webhook.account_link AS l (company_id, source_id, external_ref, account_id)
-  VALUES (this.company_id, this.source_id, link_account.external_ref, target)
-  ON CONFLICT ON CONSTRAINT account_link_pkey DO UPDATE SET account_id = EXCLUDED.account_id;
-
-  SELECT coalesce(array_agg(DISTINCT ROW(o.source_id, o.object, o.object_ref)::erp_webhook.object_key), '{}') INTO receipts
-  FROM (SELECT r.company_id, r.source_id, r.object, r.object_ref FROM erp_webhook.receipt_standing r
-        WHERE r.company_id = this.company_id AND r.source_id = this.source_id
-        UNION SELECT b.company_id, b.source_id, b.object, b.object_ref FROM erp_webhook.money_object b
-        WHERE b.company_id = this.company_id AND b.source_id = this.source_id AND b.object = 'bank' AND b.account_ref = link_account.external_ref) r
-  JOIN erp_webhook.money_object o ON o.company_id = r.company_id AND o.source_id = r.source_id AND o.object = r.object AND o.object_ref = r.object_ref
-  WHERE link_account.external_ref IN (o.account_ref, o.subscription_ref);
-  SELECT coalesce(array_agg(u.subscription_ref), '{}') INTO judged
-  FROM erp_webhook.subscription u
-  WHERE u.company_id = this.company_id AND u.source_id = this.source_id AND link_account.external_ref IN (u.account_ref, u.subscription_ref);
-  SELECT '{}', '{}', '{}', judged, '{}', ARRAY[target], receipts, receipts, receipts, '{}' INTO s;
-  PERFORM erp_webhook.settle_scope(this.company_id, s, NULL);
+  SELECT '{}', '{}', '{}', '{}', '{}', ARRAY[target], '{}', '{}', '{}', '{}', ROW(this.source_id, 'link', link_account.external_ref)::erp_webhook.object_key INTO s;
+  PERFORM erp_webhook.settle_scope(this.company_id, s, NULL, linked_to => target);
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.link_account(text, text, text) FROM PUBLIC;

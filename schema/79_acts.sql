@@ -46,7 +46,7 @@ BEGIN
     SELECT u.company_id, array_agg(DISTINCT u.subscription_ref) AS refs FROM erp_webhook.subscription u
     WHERE u.due_at <= clock_timestamp() GROUP BY u.company_id ORDER BY u.company_id
   LOOP
-    SELECT '{}', '{}', '{}', due.refs, '{}', '{}', '{}', '{}', '{}', '{}' INTO s;
+    SELECT '{}', '{}', '{}', due.refs, '{}', '{}', '{}', '{}', '{}', '{}', NULL INTO s;
     PERFORM erp_webhook.settle_scope(due.company_id, s, NULL);
     judged := judged + cardinality(due.refs);
   END LOOP;
