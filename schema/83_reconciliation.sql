@@ -51,16 +51,15 @@ COMMENT ON TYPE erp_webhook.reconciled IS 'one row of the reconciliation: a payo
 CREATE FUNCTION erp_webhook.reconciliation_advice(state text, item text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE state
-  WHEN 'expected' THEN 'nothing to do before its value date'
-  WHEN 'in_transit' THEN 'import the bank statement of its value date'
-  WHEN 'missing_at_bank' THEN 'ask the provider for a trace; look for a bank line without reference and match() it'
-  WHEN 'missing_at_provider' THEN 'the provider never called it paid: pull() the source, or match() the line'
-  WHEN 'missing_in_ledger' THEN CASE item WHEN 'payout' THEN 'look in exceptions: its event has not been settled'
-    ELSE 'the ledger does not know it: book_line() it, or set policy statement to post' END
-  WHEN 'over' THEN 'the bank has more: look for a second payout in the line, or match() with difference_to'
-  WHEN 'under' THEN 'the bank has less: usually its charges; match() with difference_to'
-  WHEN 'currency_mismatch' THEN 'the bank credited another currency: match() with difference_to exchange'
-  WHEN 'duplicate' THEN 'the same money twice? then one is to be returned; if not, unmatch() one'
+  WHEN 'expected' THEN 'nothing before its value date'
+  WHEN 'in_transit' THEN 'import the statement of its value date'
+  WHEN 'missing_at_bank' THEN 'ask the provider for a trace, or match() a line'
+  WHEN 'missing_at_provider' THEN 'pull() the source, or match() the line'
+  WHEN 'missing_in_ledger' THEN CASE item WHEN 'payout' THEN 'its event is not settled: see exceptions' ELSE 'book_line() it, or let statements post' END
+  WHEN 'over' THEN 'a second payout in it? else match() with difference_to'
+  WHEN 'under' THEN 'charges of the bank? match() with difference_to'
+  WHEN 'currency_mismatch' THEN 'match() with difference_to exchange'
+  WHEN 'duplicate' THEN 'one is to be returned, or unmatch() it'
 END;
 COMMENT ON FUNCTION erp_webhook.reconciliation_advice(text, text) IS 'what to do about a state; NULL: nothing';
 

@@ -93,7 +93,7 @@ caption{text-align:left;font-weight:600;padding:.35rem 0}
 th,td{padding:.38rem .45rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
 th{background:var(--head);font-weight:600;position:sticky;top:0}
 .money,.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-.date{white-space:nowrap}.ref{overflow-wrap:anywhere;min-width:6.2em}.long{min-width:10.5em;overflow-wrap:anywhere}
+.date{white-space:nowrap}.ref{overflow-wrap:anywhere;min-width:7.8em}.long{min-width:11em;overflow-wrap:anywhere}
 .negative{color:var(--bad)}
 .none{color:var(--soft)}
 .state{display:inline-block;border-radius:999px;padding:0 .6em;white-space:nowrap;font-weight:600}

@@ -24,7 +24,7 @@ AS $$
     FROM r)
   SELECT format('<dl class="tiles">%s</dl>', coalesce((SELECT string_agg(erp_webhook.page_tile(replace(s.state, '_', ' '), s.n::text, CASE erp_webhook.state_class(s.state) WHEN 'wait' THEN '' ELSE erp_webhook.state_class(s.state) END), ''
            ORDER BY erp_webhook.state_class(s.state), s.state) FROM (SELECT state, count(*) AS n FROM r GROUP BY state) s), erp_webhook.page_tile('payouts and lines', '0')))
-    || erp_webhook.page_table('exceptions', 'Needs somebody', '{State,Payout or line,Source or account,Value date,In,Provider,Ledger,Bank,Difference,Days,Who and what for,What to do,Assigned to}',
+    || erp_webhook.page_table('exceptions', 'Needs somebody', '{State,Payout or line,Source or account,Value date,In,Provider,Ledger,Bank,Difference,Days,Who and what for,What to do,With}',
          '{state,ref,ref,date,text,money,money,money,money,number,long,long,text}', (SELECT jsonb_agg(exception ORDER BY ordinality) FROM row_ WHERE open), 'Nothing: provider, ledger and bank agree wherever all three have spoken.')
     || erp_webhook.page_table('reconciliation', 'Agreed, expected and in transit',
          '{State,What,Payout or line,Source or account,Value date,Booked on,In,Provider,Ledger,Bank,Difference,Found by,Payout equation}',
