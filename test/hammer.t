@@ -13,7 +13,7 @@ sys.path.insert(0, here)
 
 from order.invent import busy                                       # noqa: E402
 from order.orders import batched, legal, tied                            # noqa: E402
-from order.server import Trial, differences, play_concurrently      # noqa: E402
+from order.server import Trial, differences, own_database, play_concurrently  # noqa: E402
 from order.tap import Tap                                           # noqa: E402
 
 LENGTH = int(os.environ.get("LASTS") or 8)
@@ -35,6 +35,7 @@ def crossing(history, r):
 def main():
     tap, r, rounds, facts, wrong = Tap(), random.Random(SEED), 0, 0, []
     tap.diag(f"SEED={SEED} LASTS={LENGTH} SESSIONS={SESSIONS}")
+    own_database("hammer_t")
     until = time.time() + LENGTH
     while time.time() < until and not wrong:
         history = busy(f"{SEED}.{rounds}", FACTS)

@@ -2,7 +2,7 @@
 """The main job: signed events with duplicates, in random order, through the ingress from 32 connections end in the
 same books as in order, one by one; and both in the books of the reference model.
 
-  EVENTS=n (default 1000; `make order10k` runs 10000)    SEED=s    CONNECTIONS=n (default 32)
+  EVENTS=n (default 600; `make order10k` runs 10000)    SEED=s    CONNECTIONS=n (default 32)
 """
 import os
 import random
@@ -14,11 +14,11 @@ sys.path.insert(0, here)
 
 from order.ingress import Ingress, post_all                         # noqa: E402
 from order.invent import bulk                                       # noqa: E402
-from order.server import PREAMBLE, READ, differences, psql, read_back   # noqa: E402
+from order.server import PREAMBLE, READ, differences, own_database, psql, read_back  # noqa: E402
 from order.signed import SECRETS, SignedTrial                       # noqa: E402
 from order.tap import Tap                                           # noqa: E402
 
-EVENTS = int(os.environ.get("EVENTS") or 1000)
+EVENTS = int(os.environ.get("EVENTS") or 600)
 SEED = int(os.environ.get("SEED") or time.time())
 CONNECTIONS = int(os.environ.get("CONNECTIONS") or 32)
 
@@ -63,6 +63,7 @@ def through_ingress(history, r):
 
 def main():
     tap = Tap()
+    own_database("main_job_t")
     history = bulk(SEED, EVENTS)
     told = len(history.steps) - history.fixed
     tap.diag(f"SEED={SEED} EVENTS={told} CONNECTIONS={CONNECTIONS}")

@@ -16,7 +16,7 @@ sys.path.insert(0, here)
 from order import orders                                             # noqa: E402
 from order.history import History, stories                          # noqa: E402
 from order.invent import invent                                     # noqa: E402
-from order.server import Trial, play, play_concurrently             # noqa: E402
+from order.server import Trial, own_database, play, play_concurrently  # noqa: E402
 from order.shrink import judge, report, shrink                      # noqa: E402
 from order.signed import SignedTrial                                # noqa: E402
 from order.tap import Tap                                            # noqa: E402
@@ -48,6 +48,7 @@ def check(tap, name, cases, player=play, kind=Trial):
 def main():
     tap = Tap()
     r = random.Random(SEED)
+    own_database("order_t")
     tap.diag(f"SEED={SEED} HISTORIES={HISTORIES}")
     if os.environ.get("CASE"):
         with open(os.environ["CASE"], encoding="utf-8") as case:

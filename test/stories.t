@@ -10,7 +10,7 @@ sys.path.insert(0, here)
 
 from order.history import expected, narrowed, stories               # noqa: E402
 from order.orders import in_order                                   # noqa: E402
-from order.server import Trial, differences, play                   # noqa: E402
+from order.server import Trial, differences, own_database, play     # noqa: E402
 from order.signed import SignedTrial                                # noqa: E402
 from order.tap import Tap                                           # noqa: E402
 
@@ -31,6 +31,7 @@ def main():
     told = stories(os.path.join(here, "data", "stories.jsonl"))
     for history in told:
         compare(tap, history, history.books(), "the law")
+    own_database("stories_t")
     for way, kind in (("facts", Trial), ("signed bodies", SignedTrial)):
         trials = [kind(h, in_order(h)) for h in told]
         for trial, got in zip(trials, play(trials)):

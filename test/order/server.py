@@ -157,6 +157,13 @@ def psql(script, check=False):
     return done.stdout
 
 
+def own_database(name):
+    """A database for this test alone; what comes after talks to it. Needs the environment of test/cluster.sh."""
+    psql(f"SET client_min_messages = warning;\nDROP DATABASE IF EXISTS {name};\nCREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0;\n"
+         f"\\c {name}\nCREATE EXTENSION erp_webhook;", check=True)
+    os.environ["PGDATABASE"] = name
+
+
 PREAMBLE = "SET client_min_messages = warning;\n\\set VERBOSITY verbose\n"
 
 
