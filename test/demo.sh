@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-test/dependencies.sh
+test/dependencies.sh build
 
 dir=$(mktemp -u "${TMPDIR:-/tmp}/ewh-demo.XXXXXX")
 ingress_pid= wrong=0

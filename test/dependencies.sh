@@ -1,20 +1,21 @@
 #!/bin/sh
 # Install, by the system's package manager, what building and testing need and is missing. Asks for nothing when
 # nothing is missing; uses sudo when not root; says what to install where it cannot.
-#   test/dependencies.sh          install what is missing
-#   test/dependencies.sh --list   print the packages
+#   test/dependencies.sh [build|test|interop]   install what is missing (default: test)
+#   test/dependencies.sh --list                 print the packages needed to build
 set -eu
 
 packages="make gcc libc6-dev pkg-config curl openssl ca-certificates
   postgresql-15 postgresql-server-dev-15
-  libssl-dev libcurl4-openssl-dev libevent-dev libxml2-dev libicu-dev
-  perl libipc-run-perl python3
-  clang libclang-rt-dev"
+  libssl-dev libcurl4-openssl-dev libevent-dev libxml2-dev libicu-dev"
 
-if [ "${1:-}" = --list ]; then
-  printf '%s\n' $packages
-  exit 0
-fi
+case ${1:-test} in
+  --list) printf '%s\n' $packages; exit 0 ;;
+  build) ;;
+  test) packages="$packages perl python3 clang libclang-rt-dev" ;;
+  interop) command -v npm >/dev/null || packages="$packages nodejs npm" ;;
+  *) echo "usage: test/dependencies.sh [build|test|interop|--list]" >&2; exit 2 ;;
+esac
 
 missing=
 for p in $packages; do
