@@ -70,7 +70,7 @@ date(void)
 }
 
 void
-ewh_answer_write(struct evbuffer *out, const EwhAnswer *answer, bool close)
+ewh_answer_write(struct evbuffer *out, const EwhAnswer *answer, bool close, bool to_head)
 {
 	evbuffer_add_printf(out, "HTTP/1.1 %d %s\r\nDate: %s\r\n", answer->status, reason_of(answer->status), date());
 	if (answer->status == 405)
@@ -88,6 +88,7 @@ ewh_answer_write(struct evbuffer *out, const EwhAnswer *answer, bool close)
 	else
 	{
 		evbuffer_add_printf(out, "Content-Length: %zu\r\n\r\n", answer->len);
-		evbuffer_add(out, answer->body, answer->len);
+		if (!to_head)
+			evbuffer_add(out, answer->body, answer->len);
 	}
 }

@@ -11,6 +11,7 @@
 /* The plain answer of a status. */
 EwhAnswer ewh_answer_for(int status);
 
-void ewh_answer_write(struct evbuffer *out, const EwhAnswer *answer, bool close);
+/* Writes the response; to a HEAD without its body. close: say that the connection ends with it. */
+void ewh_answer_write(struct evbuffer *out, const EwhAnswer *answer, bool close, bool to_head);
 
 #endif

@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 
 #include "answer.h"
+#include "log.h"
 #include "metrics.h"
 #include "options.h"
 #include "queue.h"
@@ -44,7 +45,7 @@ struct EwhConnection
 	struct bufferevent *stream;
 	struct event *timer;
 	const EwhService *service;
-	bool tls, close, half_closed, begun; /* begun: the next request's first bytes are there */
+	bool tls, close, half_closed, to_head, begun; /* begun: the next request's first bytes are there */
 	size_t scanned;			   /* of a head */
 	EwhRequest *request;	   /* in BODY: ours; in SERVED: the queue's */
 	EwhChunked chunked;
@@ -112,7 +113,7 @@ static void
 expect_head(EwhConnection *c)
 {
 	c->scanned = 0;
-	c->begun = false;
+	c->begun = c->to_head = false;
 	enter(c, HEAD, stopping ? STOP_IDLE_MS : ewh_options.idle_timeout);
 }
 
@@ -141,7 +142,7 @@ ewh_connection_answer(EwhConnection *c, const EwhAnswer *answer, bool close)
 	if (c->service->statuses)
 		c->service->statuses[answer->status]++;
 	enter(c, ANSWERED, ewh_options.head_timeout);
-	ewh_answer_write(bufferevent_get_output(c->stream), answer, c->close);
+	ewh_answer_write(bufferevent_get_output(c->stream), answer, c->close, c->to_head);
 }
 
 void
@@ -149,6 +150,9 @@ ewh_connection_refuse(EwhConnection *c, int status)
 {
 	EwhAnswer answer = ewh_answer_for(status);
 
+	if (ewh_log_may(EWH_LOG_INFO))
+		ewh_log(EWH_LOG_INFO, "refused", "status=%d reason=%s client=%s", status, ewh_log_quote(answer.body),
+				ewh_log_peer(bufferevent_getfd(c->stream)));
 	ewh_connection_answer(c, &answer, true);
 }
 
@@ -240,6 +244,7 @@ read_head(EwhConnection *c, struct evbuffer *input)
 	if (status == 0)
 	{
 		c->close = head.close;
+		c->to_head = ewh_slice_is(head.method, "head");
 		request = c->service->route(c, &head);
 		evbuffer_drain(input, (size_t) end);
 		if (request)

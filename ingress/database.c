@@ -8,7 +8,6 @@
  */
 #include "database.h"
 
-#include <arpa/inet.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include "metrics.h"
 #include "options.h"
 #include "queue.h"
+#include "receipt.h"
 #include "wire.h"
 
 #define CONNECT_TIMEOUT_MS 2000
@@ -28,19 +28,6 @@
 #define PIPELINE_DEPTH 1
 #define PARALLEL_REQUESTS 16
 #define PARALLEL_WAIT_MS 5
-
-static const char INGEST[] = "SELECT outcome, http_status, content_type, response, detail"
-							 " FROM erp_webhook.ingest_batch($1, $2, $3, $4, $5)";
-
-enum
-{
-	OUTCOME,
-	HTTP_STATUS,
-	CONTENT_TYPE,
-	RESPONSE,
-	DETAIL,
-	NCOLUMNS
-};
 
 /* The server gives up before we do; client_connection_check_interval ends what a vanished ingress left running. */
 static const char SETTINGS[] = "SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false),"
@@ -183,7 +170,7 @@ prepare(Database *db)
 	db->state = PREPARING;
 	PQsetnonblocking(db->pg, 1);
 	if (PQenterPipelineMode(db->pg) && PQsendQueryParams(db->pg, SETTINGS, 2, NULL, values, NULL, NULL, 0) &&
-		PQsendPrepare(db->pg, "ingest", INGEST, EWH_WIRE_PARAMETERS, ewh_wire_types) && PQpipelineSync(db->pg))
+		PQsendPrepare(db->pg, "ingest", ewh_receipt_statement, EWH_WIRE_PARAMETERS, ewh_wire_types) && PQpipelineSync(db->pg))
 		flush(db);
 	else
 		lose(db, PQerrorMessage(db->pg));
@@ -278,41 +265,6 @@ send_batch(Database *db, EwhBatch *batch)
 	}
 }
 
-static const char *
-column(const PGresult *rows, int row, int column)
-{
-	return PQgetisnull(rows, row, column) ? NULL : PQgetvalue(rows, row, column);
-}
-
-static void
-commit_batch(EwhBatch *batch, const PGresult *rows)
-{
-	EwhReceipt *receipts = calloc((size_t) batch->n, sizeof *receipts);
-
-	if (receipts == NULL)
-	{
-		ewh_queue_failed(batch, NULL, "out of memory");
-		return;
-	}
-	for (int i = 0; i < batch->n; i++)
-	{
-		EwhReceipt *r = &receipts[i];
-		const char *status = column(rows, i, HTTP_STATUS);
-		uint32_t number = 0;
-
-		if (status)
-			memcpy(&number, status, 4);
-		r->status = (int) ntohl(number);
-		r->outcome = column(rows, i, OUTCOME) ? column(rows, i, OUTCOME) : "other";
-		r->content_type = column(rows, i, CONTENT_TYPE);
-		r->detail = column(rows, i, DETAIL);
-		r->response = column(rows, i, RESPONSE);
-		r->response_len = (size_t) PQgetlength(rows, i, RESPONSE);
-	}
-	ewh_queue_committed(batch, receipts);
-	free(receipts);
-}
-
 /* The end of a batch, or of the preparation. */
 static void
 on_sync(Database *db)
@@ -336,10 +288,10 @@ on_sync(Database *db)
 	if (--db->n_in_flight == 0)
 		evtimer_del(db->timer);
 	db->rows = NULL;
-	if (!failed && rows && PQntuples(rows) == batch->n && PQnfields(rows) == NCOLUMNS)
-		commit_batch(batch, rows);
-	else
-		ewh_queue_failed(batch, failed ? db->sqlstate : "XX000", failed ? db->message : "unexpected result");
+	if (failed)
+		ewh_queue_failed(batch, db->sqlstate, db->message);
+	else if (rows == NULL || !ewh_receipt_answer(batch, rows))
+		ewh_queue_failed(batch, "XX000", "unexpected result");
 	if (rows)
 		PQclear(rows);
 	keep_error(db, NULL, NULL);

@@ -6,9 +6,11 @@
  */
 #include "log.h"
 
+#include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -78,6 +80,18 @@ ewh_log_quote(const char *text)
 	out[n++] = '"';
 	out[n] = '\0';
 	return out;
+}
+
+const char *
+ewh_log_peer(int socket)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof address;
+	char host[NI_MAXHOST] = "";
+
+	if (getpeername(socket, (struct sockaddr *) &address, &len) == 0)
+		getnameinfo((struct sockaddr *) &address, len, host, sizeof host, NULL, 0, NI_NUMERICHOST);
+	return ewh_log_quote(host);
 }
 
 bool

@@ -23,6 +23,9 @@ void ewh_log(EwhLogLevel level, const char *event, const char *keys_values, ...)
 /* text within quotes, cut to a readable length, nothing unprintable; from a ring of eight static buffers. */
 const char *ewh_log_quote(const char *text);
 
+/* The address at the other end of a socket, quoted; behind a proxy that is the proxy's. */
+const char *ewh_log_peer(int socket);
+
 /* True if a line of this kind may still be written this second; what was left out is told later. */
 bool ewh_log_may(EwhLogLevel level);
 

@@ -111,6 +111,10 @@ def check_refusals(tap, daemon):
     for status, name, data in cases:
         answer = ask(daemon.port, data)
         tap.ok(answer is not None and answer.status == status, f"{name}: {answer and answer.status}")
+    client = Client(daemon.port)
+    client.send(request(good, method="HEAD"))
+    text = client.stream.read()
+    tap.ok(text.startswith(b"HTTP/1.1 405 ") and text.endswith(b"\r\n\r\n"), "HEAD: 405, without a body")
     answer = ask(daemon.port, request(good, method="PUT"))
     tap.ok("POST" in answer.headers.get("allow", ""), "405 says what is allowed")
     tap.ok(not kept(60), "nothing of it is kept")
