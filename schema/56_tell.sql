@@ -1,4 +1,4 @@
--- What subscribers are told of beside what settlement says itself (account.suspended, account.active):
+-- What subscribers are told of beside what settlement says itself (account.suspended, account.restored):
 --
 --   payment.failed  payment.reversed  refund.succeeded  refund.failed  dispute.opened  dispute.withdrawn  dispute.reinstated
 --   payout.scheduled  payout.paid  payout.failed        each such fact, once

@@ -316,7 +316,10 @@ BEGIN
   FROM erp_webhook.keyed(company, wide.groups) g JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id
     AND o.object = g.object AND o.object_ref = g.object_ref AND o.debit_side WHERE g.object = 'bank';
   SELECT array_agg(o) INTO ought FROM erp_webhook.ought_of_objects(company, keys) o;
-  SELECT keys || array_agg(ROW(k.source_id, 'arrival', k.object_ref)::erp_webhook.object_key) INTO keys FROM unnest(keys) k WHERE k.object = 'payout';
+  -- A payout has a second voucher; what a person gave up is booked with its invoice.
+  SELECT array_agg(ROW(k.source_id, x.object, k.object_ref)::erp_webhook.object_key) INTO keys
+  FROM unnest(keys) k CROSS JOIN LATERAL (VALUES (k.object), (CASE k.object WHEN 'payout' THEN 'arrival' END)) x (object)
+  WHERE x.object <> 'write_off';
   posted := erp_webhook.post(company, keys, ought);
 
   posted := posted || erp_webhook.settle_allocation(company, wide);
