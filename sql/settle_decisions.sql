@@ -65,4 +65,8 @@ SELECT erp_webhook.retry_failed('decide') AS settled;
 SELECT * FROM pg_temp.invoices WHERE number = 'D-4';
 DELETE FROM erp_webhook.event_rule WHERE company_id = :company;
 DROP FUNCTION public.note_event(erp_webhook.event);
+-- Derived columns are settlement's alone.
+UPDATE erp_webhook.invoice SET paid = 100 WHERE company_id = :company;
+UPDATE erp_webhook.account SET state = 'suspended' WHERE company_id = :company;
+INSERT INTO erp_webhook.invoice (company_id, number, account_id, currency, total, due_on, paid) VALUES (:company, 'D-9', :account_id, 'EUR', 1, '2025-11-01', 1);
 SELECT erp_webhook.settle_again('decide') AS again, (SELECT count(*) FROM erp_webhook.audit('decide')) AS breaches;
