@@ -52,24 +52,23 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  PERFORM erp_webhook.retry_due_events(20);
   PERFORM erp_webhook.plan_fetches();
   PERFORM erp_webhook.plan_keys();
   PERFORM erp_webhook.plan_pulls();
-  PERFORM erp_webhook.suspend_due();
-  PERFORM erp_webhook.seal_vouchers(c.company_id) FROM erp_webhook.company c;
-  IF upkeep THEN
-    PERFORM erp_webhook.maintain_out();
-    -- Partitions can wait an hour; what is due cannot.
-    BEGIN
+  PERFORM erp_webhook.retry_due_events(20);
+  -- These settle, or wait for locks: what goes wrong in them must not keep the rest from being done.
+  BEGIN
+    PERFORM erp_webhook.suspend_due();
+    IF upkeep THEN
+      PERFORM erp_webhook.maintain_out();
       PERFORM erp_webhook.maintain();
-    EXCEPTION WHEN OTHERS THEN
-      RAISE WARNING 'maintain() failed: %', SQLERRM;
-    END;
-  END IF;
+    END IF;
+  EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'upkeep failed: %', SQLERRM USING ERRCODE = SQLSTATE;
+  END;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.do_chores(boolean) IS 'worker: retries, what is to be fetched or pulled next, and, if asked for, upkeep';
+COMMENT ON FUNCTION erp_webhook.do_chores(boolean) IS 'worker: what is to be fetched or pulled next, retries, grace that has ended, and, if asked for, upkeep';
 
 CREATE PROCEDURE erp_webhook.run_jobs()
 LANGUAGE c AS 'MODULE_PATHNAME', 'erp_webhook_run_jobs';

@@ -297,7 +297,7 @@ def failed_events(stage):
     stage.sql("INSERT INTO erp_webhook.event (company_id, source_id, external_id, kind, state, received_at, object_ref, payment_ref, amount, currency, attempts, sqlstate, error)"
               " SELECT company_id, source_id, 'late', 'payment.succeeded', 'failed', now(), 'p-late', 'p-late', 5, 'EUR', 1, 'P0001', 'the ERP was closed' FROM erp_webhook.source WHERE name = 'shop'")
     jobs(stage)
-    tap.ok(stage.value("SELECT captured FROM erp_webhook.payment WHERE payment_ref = 'p-late'") == "5" and stage.value("SELECT state FROM erp_webhook.event WHERE external_id = 'late'") == "applied",
+    tap.ok(stage.value("SELECT captured = 5 FROM erp_webhook.payment WHERE payment_ref = 'p-late'") == "t" and stage.value("SELECT state FROM erp_webhook.event WHERE external_id = 'late'") == "applied",
            "a failed event is settled when its reason has gone")
 
 
