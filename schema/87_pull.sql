@@ -67,7 +67,8 @@ RETURN jsonb_populate_record(NULL::erp_webhook.event, said || jsonb_build_object
   'received_at', erp_webhook.clock()));
 COMMENT ON FUNCTION erp_webhook.event_of(int, int, text, jsonb) IS 'an event as read_body() gives it, as a row of ours';
 
--- Returns the external ids that are new. An error of settlement is brought down to the one event that raises it, which is
+-- Returns the external ids that are new. Keys are inserted sorted, as ingest does, so that a pull and a webhook with the same
+-- events wait for each other and never in turn. An error of settlement is brought down to the one event that raises it, which is
 -- kept as failed; errors of the system are not ours to judge and go on.
 CREATE FUNCTION erp_webhook.insert_events(said erp_webhook.event[]) RETURNS text[]
 LANGUAGE plpgsql VOLATILE
@@ -81,7 +82,7 @@ DECLARE
 BEGIN
   BEGIN
     WITH stored AS (
-      INSERT INTO erp_webhook.event SELECT e.* FROM unnest(said) e
+      INSERT INTO erp_webhook.event SELECT e.* FROM unnest(said) e ORDER BY e.external_id COLLATE "C"
       ON CONFLICT (company_id, source_id, external_id) DO NOTHING RETURNING external_id
     ) SELECT array_agg(external_id) INTO kept FROM stored;
     SET CONSTRAINTS ALL IMMEDIATE;

@@ -6,7 +6,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "commands/extension.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -30,7 +29,6 @@
 #include "utils/timestamp.h"
 
 #define LEASE_MARGIN_MS		30000	/* from the end of the longest exchange to the end of its lease */
-#define ABSENT_INTERVAL_MS	10000	/* between looks for an extension that is not there */
 #define RUN_JOBS_MS			50000	/* how long one CALL run_jobs() goes on claiming */
 #define UPKEEP_MS			3600000
 
