@@ -57,7 +57,7 @@ RESET erp_webhook.clock;
 COPY (SELECT 'whsec_YSBzZWNyZXQgZnJvbSBhIGZpbGUsIG5vdCBzaG93bg==') TO PROGRAM 'cat > erp_webhook_config_secret';
 SELECT erp_webhook.add_secret_file('config-shop', 'erp_webhook_config_secret') > 0 AS made;
 SELECT erp_webhook.add_secret_file('config-shop', 'erp_webhook_no_such_file');
-COPY (SELECT 1) TO PROGRAM 'rm erp_webhook_config_secret';
+COPY (SELECT 1) TO PROGRAM 'cat > /dev/null; rm erp_webhook_config_secret';
 
 -- Trust: a provider that does not sign its bodies is confirmed unless someone decides otherwise, and is told what that means.
 SELECT erp_webhook.add_source('config-unsigned', 'mollie-classic', 'config nv') > 0 AS made;
