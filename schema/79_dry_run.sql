@@ -25,7 +25,7 @@ $$;
 COMMENT ON FUNCTION erp_webhook.copy_rows(regclass, int, int, text[]) IS 'copy what a company has in a table to another';
 
 -- The facts as they would be read today: those of the deliveries named from their bytes, all others as they stand. What only
--- was kept until the provider confirmed it stays confirmed.
+-- was kept until the provider confirmed it stays confirmed. Of two deliveries with one id the one that was kept is read.
 CREATE FUNCTION erp_webhook.facts_anew(company_id int, deliveries bigint[]) RETURNS SETOF erp_webhook.event
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -49,13 +49,14 @@ BEGIN
   )
   SELECT s.* FROM settled s
   UNION ALL
-  SELECT f.*
+  (SELECT DISTINCT ON (r.source_id, r.external_id) f.*
   FROM read r
   LEFT JOIN erp_webhook.event e ON e.company_id = facts_anew.company_id AND e.source_id = r.source_id AND e.external_id = r.external_id
   CROSS JOIN LATERAL jsonb_populate_record(NULL::erp_webhook.event, to_jsonb(r) || jsonb_build_object(
     'company_id', facts_anew.company_id, 'origin', 'push', 'attempts', 0,
     'event_id', coalesce(e.event_id, nextval('erp_webhook.event_event_id_seq')))) f
-  WHERE NOT EXISTS (SELECT FROM settled s WHERE s.source_id = r.source_id AND s.external_id = r.external_id);
+  WHERE NOT EXISTS (SELECT FROM settled s WHERE s.source_id = r.source_id AND s.external_id = r.external_id)
+  ORDER BY r.source_id, r.external_id, r.delivery_id IS DISTINCT FROM e.delivery_id, r.delivery_id);
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.facts_anew(int, bigint[]) IS 'all events of a company, those of the deliveries named read anew';
@@ -98,12 +99,12 @@ AS $$
   SELECT 'customer account', b.account_no, b.currency, format('%s, %s', trim_scale(b.balance), b.state)
   FROM erp_webhook.account_balance b WHERE b.company_id = figures.company_id
   UNION ALL
-  SELECT 'event', s.name || ' ' || e.external_id, e.currency,
+  SELECT 'event', s.name || ' ' || e.external_id, coalesce(e.currency, ''),
          concat_ws(' ', e.kind, e.state, e.reason, e.object_ref, trim_scale(e.amount), array_to_string(e.correlation, ','))
   FROM erp_webhook.event e JOIN erp_webhook.source s ON s.company_id = e.company_id AND s.source_id = e.source_id
   WHERE e.company_id = figures.company_id
 $$;
-COMMENT ON FUNCTION erp_webhook.figures(int) IS 'the books of a company as comparable lines';
+COMMENT ON FUNCTION erp_webhook.figures(int) IS 'the books of a company as comparable lines; an event without a currency has the empty one';
 
 CREATE FUNCTION erp_webhook.books_anew(company_id int, deliveries bigint[]) RETURNS SETOF erp_webhook.book_difference
 LANGUAGE plpgsql VOLATILE
@@ -129,7 +130,7 @@ BEGIN
     FOR voided IN SELECT i.number FROM erp_webhook.invoice i WHERE i.company_id = books_anew.company_id AND i.state = 'void' LOOP
       PERFORM erp_webhook.void_invoice((SELECT c.name FROM erp_webhook.company c WHERE c.company_id = scratch), voided);
     END LOOP;
-    SELECT array_agg(ROW(what, ref, currency, t.figure, a.figure)::erp_webhook.book_difference ORDER BY what, ref, currency) INTO found
+    SELECT array_agg(ROW(what, ref, nullif(currency, ''), t.figure, a.figure)::erp_webhook.book_difference ORDER BY what, ref, currency) INTO found
     FROM erp_webhook.figures(books_anew.company_id) t FULL JOIN erp_webhook.figures(scratch) a USING (what, ref, currency)
     WHERE t.figure IS DISTINCT FROM a.figure;
     RAISE EXCEPTION USING ERRCODE = 'EW003', MESSAGE = 'the scratch company is not kept';

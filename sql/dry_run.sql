@@ -32,3 +32,9 @@ SELECT count(*) FROM company WHERE name LIKE 'dry run%';
 SELECT number, paid, credited, state FROM invoice WHERE company_id = :company ORDER BY 1;
 SELECT law FROM audit('dry');
 SELECT settle_again('dry');
+
+-- A delivery whose events have no currency, and a second delivery of an id with other content: still no difference.
+SELECT pg_temp.send('d4', '{"type": "customer.created", "timestamp": "2025-10-09T09:03:00Z", "data": {"id": "c1"}}');
+SELECT pg_temp.send('d3', '{"type": "refund.succeeded", "timestamp": "2025-10-09T09:02:00Z", "data": {"id": "r1", "payment_id": "p1", "amount": "11.00", "currency": "EUR"}}');
+SELECT * FROM dry_run('dry', '2025-01-01', '2025-12-31') WHERE what = 'event' AND ref IN ('dry d3', 'dry d4');
+SELECT count(*) FROM event, replay('dry', event_id) WHERE company_id = :company AND external_id IN ('d3', 'd4');
