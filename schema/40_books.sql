@@ -154,3 +154,18 @@ CREATE TRIGGER invoice_is_derived BEFORE UPDATE OF credited, paid, written_off, 
   FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.only_settlement_derives();
 CREATE TRIGGER account_state_is_derived BEFORE UPDATE OF state ON erp_webhook.account
   FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.only_settlement_derives();
+CREATE FUNCTION erp_webhook.accounts_begin_active() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF NOT erp_webhook.restoring() THEN
+    RAISE EXCEPTION 'the state of an account is derived' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  RETURN NEW;
+END
+$$;
+REVOKE ALL ON FUNCTION erp_webhook.accounts_begin_active() FROM PUBLIC;
+COMMENT ON FUNCTION erp_webhook.accounts_begin_active() IS 'trigger: raises unless a dump is being restored; only subscriptions suspend an account';
+CREATE TRIGGER account_begins_active BEFORE INSERT ON erp_webhook.account
+  FOR EACH ROW WHEN (NEW.state <> 'active') EXECUTE FUNCTION erp_webhook.accounts_begin_active();

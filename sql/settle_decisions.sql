@@ -68,5 +68,6 @@ DROP FUNCTION public.note_event(erp_webhook.event);
 -- Derived columns are settlement's alone.
 UPDATE erp_webhook.invoice SET paid = 100 WHERE company_id = :company;
 UPDATE erp_webhook.account SET state = 'suspended' WHERE company_id = :company;
+INSERT INTO erp_webhook.account (company_id, account_no, currency, state) VALUES (:company, 'C-9', 'EUR', 'suspended');
 INSERT INTO erp_webhook.invoice (company_id, number, account_id, currency, total, due_on, paid) VALUES (:company, 'D-9', :account_id, 'EUR', 1, '2025-11-01', 1);
 SELECT erp_webhook.settle_again('decide') AS again, (SELECT count(*) FROM erp_webhook.audit('decide')) AS breaches;
