@@ -10,6 +10,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "inbox/source.h"
 #include "proof/sign.h"
 #include "proof/verdict.h"

@@ -33,6 +33,6 @@ extern EwhTexts ewh_rule_texts(EwhRule row, const char *key);
 extern EwhRule *ewh_rule_objects(EwhRule row, const char *key, int *count);
 extern char **ewh_rule_keys(EwhRule row, int *count);
 
-extern void ewh_rule_refuse(const char *name, const char *key, const char *value) pg_attribute_noreturn();
+extern void ewh_rule_refuse(const char *name, const char *key, const char *value) __attribute__((noreturn));
 
 #endif							/* EWH_RULE_H */

@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "proof/sign.h"
 #include "proof/verdict.h"
 #include "proof/verify.h"
