@@ -1,5 +1,5 @@
 /*
- * jwk.c: public keys written as JSON Web Keys (RFC 7517), alone or in a set.
+ * jwk.c: keys written as JSON Web Keys (RFC 7517), alone or in a set; the private ones of them too, for who signs.
  */
 #include "postgres.h"
 
@@ -42,51 +42,78 @@ read_text(const EwhDocument *doc, EwhNode jwk, const char *pointer, EwhBytes *te
 }
 
 static EVP_PKEY *
-pkey_of_params(const char *type, OSSL_PARAM *params)
+pkey_of_params(const char *type, int selection, OSSL_PARAM *params)
 {
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
 	EVP_PKEY   *pkey = NULL;
 
 	if (ctx == NULL || params == NULL || EVP_PKEY_fromdata_init(ctx) != 1 ||
-		EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params) != 1)
+		EVP_PKEY_fromdata(ctx, &pkey, selection, params) != 1)
 		pkey = NULL;
 	EVP_PKEY_CTX_free(ctx);
 	return pkey;
 }
 
-/* RFC 7518 section 6.3. */
+/* RFC 7518 section 6.3; of a private key only d is needed (section 6.3.2). */
 static EVP_PKEY *
-pkey_of_rsa(const EwhDocument *doc, EwhNode jwk)
+pkey_of_rsa(const EwhDocument *doc, EwhNode jwk, bool private)
 {
-	Number		n,
-				e;
-	OSSL_PARAM_BLD *build;
+	static const char *const MEMBERS[] = {"/n", "/e", "/d"};
+	static const char *const PARAMS[] = {OSSL_PKEY_PARAM_RSA_N, OSSL_PKEY_PARAM_RSA_E, OSSL_PKEY_PARAM_RSA_D};
+	int			count = private ? 3 : 2;
+	OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
 	OSSL_PARAM *params = NULL;
-	BIGNUM	   *bn_n,
-			   *bn_e;
+	BIGNUM	   *numbers[3] = {NULL, NULL, NULL};
 	EVP_PKEY   *pkey = NULL;
+	Number		number;
+	bool		ok = build != NULL;
 
-	if (!read_number(doc, jwk, "/n", &n) || !read_number(doc, jwk, "/e", &e))
-		return NULL;
-	build = OSSL_PARAM_BLD_new();
-	bn_n = BN_bin2bn(n.bytes, (int) n.len, NULL);
-	bn_e = BN_bin2bn(e.bytes, (int) e.len, NULL);
-	if (build && bn_n && bn_e && OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, bn_n) == 1 &&
-		OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, bn_e) == 1)
+	for (int i = 0; ok && i < count; i++)
+	{
+		numbers[i] = BN_secure_new();
+		ok = numbers[i] && read_number(doc, jwk, MEMBERS[i], &number) &&
+			BN_bin2bn(number.bytes, (int) number.len, numbers[i]) &&
+			OSSL_PARAM_BLD_push_BN(build, PARAMS[i], numbers[i]) == 1;
+	}
+	if (ok)
 	{
 		params = OSSL_PARAM_BLD_to_param(build);
-		pkey = pkey_of_params("RSA", params);
+		pkey = pkey_of_params("RSA", private ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY, params);
 	}
 	OSSL_PARAM_free(params);
 	OSSL_PARAM_BLD_free(build);
-	BN_free(bn_n);
-	BN_free(bn_e);
+	for (int i = 0; i < count; i++)
+		BN_clear_free(numbers[i]);
+	ewh_wipe(&number, sizeof(number));
+	return pkey;
+}
+
+/* A private EC key: the point, and the number behind it (RFC 7518 section 6.2.2). */
+static EVP_PKEY *
+ec_private(char *group, unsigned char *point, size_t point_len, const Number *d)
+{
+	OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+	BIGNUM	   *number = BN_secure_new();
+	OSSL_PARAM *params = NULL;
+	EVP_PKEY   *pkey = NULL;
+
+	if (build && number && BN_bin2bn(d->bytes, (int) d->len, number) &&
+		OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, group, 0) == 1 &&
+		OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, point, point_len) == 1 &&
+		OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_PRIV_KEY, number) == 1)
+	{
+		params = OSSL_PARAM_BLD_to_param(build);
+		pkey = pkey_of_params("EC", EVP_PKEY_KEYPAIR, params);
+	}
+	OSSL_PARAM_free(params);
+	OSSL_PARAM_BLD_free(build);
+	BN_clear_free(number);
 	return pkey;
 }
 
 /* RFC 7518 section 6.2: x and y are each as wide as the curve's field. OpenSSL refuses a point off the curve. */
 static EVP_PKEY *
-pkey_of_ec(const EwhDocument *doc, EwhNode jwk)
+pkey_of_ec(const EwhDocument *doc, EwhNode jwk, bool private)
 {
 	static const struct
 	{
@@ -96,7 +123,8 @@ pkey_of_ec(const EwhDocument *doc, EwhNode jwk)
 	}			CURVES[] = {{"P-256", "prime256v1", 32}, {"P-384", "secp384r1", 48}, {"P-521", "secp521r1", 66}};
 	EwhBytes	crv;
 	Number		x,
-				y;
+				y,
+				d;
 	unsigned char point[1 + 2 * 66];
 	OSSL_PARAM	params[3];
 
@@ -114,24 +142,37 @@ pkey_of_ec(const EwhDocument *doc, EwhNode jwk)
 		point[0] = 4;			/* uncompressed (SEC 1 section 2.3.3) */
 		memcpy(point + 1, x.bytes, width);
 		memcpy(point + 1 + width, y.bytes, width);
+		if (private)
+		{
+			EVP_PKEY   *pkey = read_number(doc, jwk, "/d", &d) ?
+				ec_private(CURVES[i].group, point, 1 + 2 * width, &d) : NULL;
+
+			ewh_wipe(&d, sizeof(d));
+			return pkey;
+		}
 		params[0] = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, CURVES[i].group, 0);
 		params[1] = OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point, 1 + 2 * width);
 		params[2] = OSSL_PARAM_construct_end();
-		return pkey_of_params("EC", params);
+		return pkey_of_params("EC", EVP_PKEY_PUBLIC_KEY, params);
 	}
 	return NULL;
 }
 
 /* RFC 8037 section 2. */
 static EVP_PKEY *
-pkey_of_okp(const EwhDocument *doc, EwhNode jwk)
+pkey_of_okp(const EwhDocument *doc, EwhNode jwk, bool private)
 {
 	EwhBytes	crv;
-	Number		x;
+	Number		number;
+	EVP_PKEY   *pkey;
 
-	if (!read_text(doc, jwk, "/crv", &crv) || !ewh_bytes_is(crv, "Ed25519") || !read_number(doc, jwk, "/x", &x))
+	if (!read_text(doc, jwk, "/crv", &crv) || !ewh_bytes_is(crv, "Ed25519") ||
+		!read_number(doc, jwk, private ? "/d" : "/x", &number))
 		return NULL;
-	return EVP_PKEY_new_raw_public_key_ex(NULL, "ED25519", NULL, x.bytes, x.len);
+	pkey = private ? EVP_PKEY_new_raw_private_key_ex(NULL, "ED25519", NULL, number.bytes, number.len) :
+		EVP_PKEY_new_raw_public_key_ex(NULL, "ED25519", NULL, number.bytes, number.len);
+	ewh_wipe(&number, sizeof(number));
+	return pkey;
 }
 
 /* The JWK at `index`: the document itself, or that element of its "keys". *more: there may be another behind it. */
@@ -156,9 +197,9 @@ jwk_at(const EwhDocument *doc, int index, bool *more)
 	return node;
 }
 
-/* The public key of the JWK, or of the index-th of a JWK set; NULL where it is none that we use. */
+/* The key of the JWK, or of the index-th of a JWK set; NULL where it is none that we use. */
 EVP_PKEY *
-ewh_pkey_of_jwk(EwhBytes json, int index, char **kid, bool *more)
+ewh_pkey_of_jwk(EwhBytes json, int index, bool private, char **kid, bool *more)
 {
 	EwhDocument *doc;
 	EwhNode		jwk;
@@ -175,10 +216,10 @@ ewh_pkey_of_jwk(EwhBytes json, int index, char **kid, bool *more)
 	if (read_text(doc, jwk, "/kid", &id))
 		*kid = pnstrdup(id.data, id.len);
 	if (ewh_bytes_is(kty, "RSA"))
-		return pkey_of_rsa(doc, jwk);
+		return pkey_of_rsa(doc, jwk, private);
 	if (ewh_bytes_is(kty, "EC"))
-		return pkey_of_ec(doc, jwk);
+		return pkey_of_ec(doc, jwk, private);
 	if (ewh_bytes_is(kty, "OKP"))
-		return pkey_of_okp(doc, jwk);
+		return pkey_of_okp(doc, jwk, private);
 	return NULL;
 }

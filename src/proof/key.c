@@ -168,7 +168,7 @@ public_of_jwk(EwhBytes json)
 	for (int i = 0; more; i++)
 	{
 		char	   *kid;
-		EwhKey	   *key = ewh_key_adopt(ewh_pkey_of_jwk(json, i, &kid, &more), false);
+		EwhKey	   *key = ewh_key_adopt(ewh_pkey_of_jwk(json, i, false, &kid, &more), false);
 
 		if (key == NULL)
 			continue;			/* a set may hold keys of types we do not use (RFC 7517 section 5) */
@@ -193,14 +193,18 @@ ewh_key_public(EwhBytes text)
 	return ewh_key_adopt(public_of_spki(text), false);
 }
 
-/* The private key of a PEM or of whsk_. */
+/* The private key of a PEM, of a JWK or of whsk_. */
 EwhKey *
 ewh_key_private(EwhBytes text)
 {
 	BIO		   *bio;
 	EVP_PKEY   *pkey;
+	char	   *kid;
+	bool		more;
 
 	text = ewh_bytes_trim(text);
+	if (ewh_bytes_starts(text, ewh_bytes("{")))
+		return ewh_key_adopt(ewh_pkey_of_jwk(text, 0, true, &kid, &more), true);
 	if (ewh_bytes_starts(text, ewh_bytes("whsk_")))
 		return ewh_key_adopt(ed25519_of_text(ewh_bytes_from(text, 5), true), true);
 	if (!ewh_bytes_starts(text, ewh_bytes("-----BEGIN ")))

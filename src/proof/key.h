@@ -33,7 +33,7 @@ extern EwhKey *ewh_key_private(EwhBytes text);
 extern EwhKey *ewh_key_adopt(EVP_PKEY *pkey, bool private);
 extern bool ewh_key_fits(const EwhKey *key, EwhSigner signer, EwhDigest digest);
 
-extern EVP_PKEY *ewh_pkey_of_jwk(EwhBytes json, int index, char **kid, bool *more);
+extern EVP_PKEY *ewh_pkey_of_jwk(EwhBytes json, int index, bool private, char **kid, bool *more);
 
 extern bool ewh_ecdsa_to_der(const unsigned char *raw, size_t half, EwhBytes *der);
 extern bool ewh_ecdsa_to_raw(EwhBytes der, size_t half, EwhBytes *raw);

@@ -174,7 +174,7 @@ ewh_secret_check(const EwhScheme *scheme, EwhBytes secret, const char *purpose)
 	else if (strcmp(purpose, "sign") == 0 && (scheme->key == EWH_KEY_PUBLIC || scheme->key == EWH_KEY_X509_CHAIN))
 	{
 		if (ewh_key_private(secret) == NULL)
-			refuse_secret("It is not a private key in PEM, nor a whsk_ key.");
+			refuse_secret("It is not a private key in PEM, nor a JWK or whsk_ key.");
 	}
 	else if (strcmp(purpose, "verify") == 0 || strcmp(purpose, "sign") == 0)
 	{
