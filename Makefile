@@ -61,10 +61,10 @@ test:
 	@test/run
 
 # More of what `make test` samples: HISTORIES=n; the main job with EVENTS (10000) from 32 connections; LASTS (600) seconds of 32 sessions on five invoices.
-# make fuzz SECONDS=600: every parser of outside bytes, so long each.
+# make fuzz SECONDS=600: every parser of outside bytes, so long each, from a random seed (printed; SEED=n repeats it).
 .PHONY: fuzz
 fuzz:
-	$(MAKE) -C fuzz run SECONDS=$(or $(SECONDS),60)
+	$(MAKE) -C fuzz run SECONDS=$(or $(SECONDS),60) $(if $(SEED),SEED=$(SEED))
 	$(MAKE) -C ingress fuzz SECONDS=$(or $(SECONDS),60)
 .PHONY: order order10k hammer
 order:

@@ -29,7 +29,7 @@ for name in ("events.jsonl", "documented.jsonl"):
 for text in (b'{"a":"\\u0000"}', b'{"a":"\\ud83d"}', b'{"a":"\\ud83d\\ude00","a":"\\ude00"}', b'[[[[1e400,-0,true,null]]]]', b'{"\\u0061":{"b":[]}}'):
     put("document", b"\0/a\0" + text)
 for pattern in (b"INV-{digits}", b"/captures/{word}", b"{}", b"a{}b", b"{word}", b"x{digits}x"):
-    for text in (b'["INV-1, INV-22; INV-"]', b'["https://api.example/v2/captures/42-A_b?x=1"]', b'["aaab","x1x2x","\\u00e9"]'):
+    for text in (b'["INV-1, INV-22; INV-"]', b'["https://api.example/v2/captures/42-A_b?x=1"]', b'["aaab","x1x2x","\\u00e9"]', b'[{},[[]],{"a":1},null,""]'):
         put("expression", pattern + b"\0" + text)
 for text in (b"12345", b"-10.00", b"0.1000000000000000055", b"1e3", b"12345678901234567890.12", b"NaN", b"10,00"):
     put("amount", b"\2\2" + text)

@@ -320,10 +320,13 @@ find_all(const EwhExpression *e, List *values)
 
 	foreach(lc, values)
 	{
-		EwhBytes	text = ((EwhValue *) lfirst(lc))->text;
-		const char *at = text.data;
-		const char *end = at + Min(text.len, PATTERN_REACH);
+		EwhValue   *value = lfirst(lc);
+		const char *at = value->text.data;
+		const char *end;
 
+		if (!is_scalar(*value))
+			continue;			/* an object or array has no text */
+		end = at + Min(value->text.len, PATTERN_REACH);
 		while (at < end)
 			found = append_value(found, next_match(e->pattern, &at, end));
 	}
