@@ -158,6 +158,10 @@ BEGIN
     RETURNING source_id INTO made;
   INSERT INTO erp_webhook.source_name (name, company_id, source_id) VALUES (add_source.source, owner_id, made);
   PERFORM erp_webhook.check_source(source);
+  IF kind.trust = 'confirm' THEN
+    RAISE WARNING 'signatures of % do not prove what its events say: those of source "%" wait until they are confirmed', provider, source
+      USING HINT = 'The worker confirms an event by reading its object again, with a secret of purpose "api"; set_trust() decides otherwise.';
+  END IF;
   RETURN made;
 END
 $$;
