@@ -24,13 +24,25 @@ LANGUAGE sql STABLE
 RETURN erp_webhook.day_of(company_id, erp_webhook.report_now());
 COMMENT ON FUNCTION erp_webhook.report_day(int) IS 'today, where the company is';
 
--- Statements that close (or, like CSV, list everything) speak for all days up to their last.
-CREATE FUNCTION erp_webhook.bank_known_until(company_id int, currency text) RETURNS date
+CREATE FUNCTION erp_webhook.company_zone(company_id int) RETURNS text
 LANGUAGE sql STABLE
-RETURN (SELECT max(s.to_date) FROM erp_webhook.bank_statement s JOIN erp_webhook.bank_file f USING (company_id, file_id)
-        WHERE s.company_id = bank_known_until.company_id AND s.currency = bank_known_until.currency
-          AND (s.closing_balance IS NOT NULL OR f.format LIKE 'csv%'));
-COMMENT ON FUNCTION erp_webhook.bank_known_until(int, text) IS 'the last day for which bank statements say what happened';
+RETURN erp_webhook.policy_on(company_id, 'time_zone', erp_webhook.report_day(company_id));
+COMMENT ON FUNCTION erp_webhook.company_zone(int) IS 'the time zone in which reports turn moments into days, whoever asks from wherever';
+
+-- Statements that close (or, like CSV, list everything) speak for all days up to their last. A source whose money goes to one
+-- bank waits for that bank's statements; where those were never imported, or it names none, for the latest of any.
+CREATE FUNCTION erp_webhook.bank_known_until(company_id int, currency text, source_id int DEFAULT NULL) RETURNS date
+LANGUAGE sql STABLE
+RETURN (
+  SELECT coalesce(max(s.to_date) FILTER (WHERE a.name IS NOT DISTINCT FROM (SELECT nullif(o.settings ->> 'bank', '') FROM erp_webhook.source o
+                    WHERE o.company_id = bank_known_until.company_id AND o.source_id = bank_known_until.source_id)), max(s.to_date))
+  FROM erp_webhook.bank_statement s
+  JOIN erp_webhook.bank_file f USING (company_id, file_id)
+  LEFT JOIN erp_webhook.bank_account a ON a.company_id = s.company_id AND a.account = s.account
+  WHERE s.company_id = bank_known_until.company_id AND s.currency = bank_known_until.currency
+    AND (s.closing_balance IS NOT NULL OR f.format LIKE 'csv%'));
+COMMENT ON FUNCTION erp_webhook.bank_known_until(int, text, int) IS
+  'the last day for which statements of a source''s bank (settings.bank; default: any) say what happened; NULL: none was imported';
 
 -- What stands on one side of the ledger for an object: its vouchers' net effect on accounts like this.
 CREATE FUNCTION erp_webhook.booked_on_account(company_id int, source_id int, object text, object_ref text, account text, currency text) RETURNS numeric
@@ -63,27 +75,41 @@ RETURN CASE state
 END;
 COMMENT ON FUNCTION erp_webhook.reconciliation_advice(text, text) IS 'what to do about a state; NULL: nothing';
 
--- Gross, fees, refunds, disputes of the payments that say they are in this payout; NULL, never a guess, where none does.
+-- Gross, fees, refunds, disputes of what says it is in this payout; NULL, never a guess, where nothing does. A fee counts once its
+-- object ever succeeded, in its own currency (SETTLEMENT 1.7); the payout's own fee is one of them.
 CREATE FUNCTION erp_webhook.payout_parts(company_id int, source_id int, payout_ref text, currency text)
 RETURNS TABLE (payments bigint, gross numeric, fees numeric, refunds numeric, disputes numeric)
 LANGUAGE sql STABLE
 AS $$
-  SELECT nullif(count(*), 0), sum(CASE WHEN o.object = 'payment' AND NOT o.reversal AND o.effective THEN o.amount ELSE 0 END), sum(coalesce(o.fee, 0)),
-         sum(CASE WHEN o.effective AND (o.object = 'refund' OR o.object = 'payment' AND o.reversal) THEN o.amount ELSE 0 END),
-         sum(CASE WHEN NOT o.effective THEN 0 WHEN o.object = 'withdrawn' THEN o.amount WHEN o.object = 'reinstated' THEN -o.amount ELSE 0 END)
-  FROM erp_webhook.money_object o
-  WHERE o.company_id = payout_parts.company_id AND o.source_id = payout_parts.source_id AND o.payout_ref = payout_parts.payout_ref AND o.object <> 'payout'
-    AND coalesce(o.currency, payout_parts.currency) = payout_parts.currency
+  WITH part AS (
+    SELECT o.object, o.reversal, o.fee, coalesce(o.fee_currency = payout_parts.currency AND o.succeeded_at IS NOT NULL, false) AS charged, o.currency,
+           CASE WHEN o.effective AND o.currency = payout_parts.currency THEN o.amount ELSE 0 END AS amount
+    FROM erp_webhook.money_object o
+    WHERE o.company_id = payout_parts.company_id AND o.source_id = payout_parts.source_id AND o.payout_ref = payout_parts.payout_ref AND o.object <> 'payout'
+      AND (o.succeeded_at IS NOT NULL OR o.object = 'refund_total')),
+  own AS (
+    SELECT sum(o.fee) AS fee FROM erp_webhook.money_object o
+    WHERE o.company_id = payout_parts.company_id AND o.source_id = payout_parts.source_id AND o.object = 'payout' AND o.object_ref = payout_parts.payout_ref
+      AND o.denomination = payout_parts.currency AND o.fee_currency = payout_parts.currency AND o.succeeded_at IS NOT NULL)
+  SELECT s.payments, round(s.gross, d.digits), round(s.fees, d.digits), round(s.refunds, d.digits), round(s.disputes, d.digits)
+  FROM (SELECT) one LEFT JOIN (
+    SELECT count(*) FILTER (WHERE p.currency = payout_parts.currency OR p.charged) AS payments, coalesce(sum(p.amount) FILTER (WHERE p.object = 'payment' AND NOT p.reversal), 0) AS gross,
+           coalesce(sum(p.fee) FILTER (WHERE p.charged), 0) + coalesce((SELECT o.fee FROM own o), 0) AS fees,
+           coalesce(sum(p.amount) FILTER (WHERE p.object IN ('refund', 'refund_total') OR p.object = 'payment' AND p.reversal), 0) AS refunds,
+           coalesce(sum(CASE p.object WHEN 'withdrawn' THEN p.amount WHEN 'reinstated' THEN -p.amount END), 0) AS disputes
+    FROM part p) s ON s.payments > 0
+  CROSS JOIN LATERAL (SELECT erp_webhook.digits_of(payout_parts.currency)) d (digits)
 $$;
-COMMENT ON FUNCTION erp_webhook.payout_parts(int, int, text, text) IS 'what the provider says is in a payout';
+COMMENT ON FUNCTION erp_webhook.payout_parts(int, int, text, text) IS 'what the provider says is in a payout, in the payout''s currency; one row, all NULL where it does not say';
 
 CREATE FUNCTION erp_webhook.equation_text(payments bigint, gross numeric, fees numeric, refunds numeric, disputes numeric, payout numeric) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN payments > 0 THEN
   format('%s − %s fees − %s refunds − %s disputes %s %s adjustments = %s', gross, fees, refunds, disputes,
-         CASE WHEN payout - (gross - fees - refunds - disputes) < 0 THEN '−' ELSE '+' END, abs(payout - (gross - fees - refunds - disputes)), payout)
+         CASE WHEN payout - (gross - fees - refunds - disputes) < 0 THEN '−' ELSE '+' END,
+         round(abs(payout - (gross - fees - refunds - disputes)), scale(gross)), round(payout, scale(gross)))
   ELSE 'not itemised' END;
-COMMENT ON FUNCTION erp_webhook.equation_text(bigint, numeric, numeric, numeric, numeric, numeric) IS 'the payout equation in words';
+COMMENT ON FUNCTION erp_webhook.equation_text(bigint, numeric, numeric, numeric, numeric, numeric) IS 'the payout equation in words; not itemised: the provider does not say what is in it';
 
 CREATE FUNCTION erp_webhook.payout_equation(company text, payout_ref text, source text DEFAULT NULL)
 RETURNS TABLE (source text, payout_ref text, currency text, itemised boolean, payments bigint, gross numeric, fees numeric, refunds numeric,
@@ -93,10 +119,11 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
   SELECT s.name, p.object_ref, p.currency, t.payments IS NOT NULL, t.payments, t.gross, t.fees, t.refunds, t.disputes,
-         p.amount - (t.gross - t.fees - t.refunds - t.disputes), p.amount
+         round(p.amount - (t.gross - t.fees - t.refunds - t.disputes), d.digits), round(p.amount, d.digits)
   FROM erp_webhook.bank_item p
   JOIN erp_webhook.source s ON s.company_id = p.company_id AND s.source_id = p.source_id
   CROSS JOIN LATERAL erp_webhook.payout_parts(p.company_id, p.source_id, p.object_ref, p.currency) t
+  CROSS JOIN LATERAL (SELECT erp_webhook.digits_of(p.currency)) d (digits)
   WHERE p.company_id = erp_webhook.company_named(payout_equation.company) AND p.item = 'payout' AND p.object_ref = payout_equation.payout_ref
     AND (payout_equation.source IS NULL OR s.name = payout_equation.source)
 $$;

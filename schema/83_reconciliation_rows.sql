@@ -26,15 +26,15 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   WITH known AS MATERIALIZED (
-    SELECT c.currency, erp_webhook.bank_known_until(reconciled_payouts.company_id, c.currency) AS until, erp_webhook.digits_of(c.currency) AS digits
-    FROM (SELECT DISTINCT p.currency FROM erp_webhook.payouts_of_days(reconciled_payouts.company_id, from_date, to_date) p) c),
+    SELECT c.currency, c.source_id, erp_webhook.bank_known_until(reconciled_payouts.company_id, c.currency, c.source_id) AS until, erp_webhook.digits_of(c.currency) AS digits
+    FROM (SELECT DISTINCT p.currency, p.source_id FROM erp_webhook.payouts_of_days(reconciled_payouts.company_id, from_date, to_date) p) c),
   said AS (
     SELECT p, s.name AS source, k.until, k.digits,
            coalesce(erp_webhook.booked_on_account(p.company_id, p.source_id, 'payout', p.object_ref, '^in_transit$', p.currency), 0) AS ledger,
            erp_webhook.difference_to(p.company_id, p.source_id, p.object_ref, p.currency) AS difference_to, b.*
     FROM erp_webhook.payouts_of_days(reconciled_payouts.company_id, from_date, to_date) p
     JOIN erp_webhook.source s ON s.company_id = p.company_id AND s.source_id = p.source_id
-    JOIN known k ON k.currency = p.currency
+    JOIN known k ON k.currency = p.currency AND k.source_id = p.source_id
     CROSS JOIN LATERAL (
       SELECT count(*) AS lines, sum(m.amount) FILTER (WHERE m.line_currency = p.currency) AS bank,
              coalesce(bool_or(m.line_currency <> p.currency), false) AS other_currency,
@@ -92,7 +92,9 @@ AS $$
     JOIN (SELECT n.*, row_number() OVER (PARTITION BY n.source_id = 0, n.currency, n.amount ORDER BY n.booked_on, n.object_ref COLLATE "C") AS nth FROM near n WHERE n.twin_line IS NULL) l
       ON l.source_id = 0 AND w.source_id <> 0 AND w.currency = l.currency AND w.amount = l.amount AND w.nth = l.nth AND abs(w.day - l.day) <= 3
     ORDER BY w.source_id, w.object_ref, l.object_ref COLLATE "C"),
-  known AS MATERIALIZED (SELECT c.currency, erp_webhook.bank_known_until(reconciled_lines.company_id, c.currency) AS until, erp_webhook.digits_of(c.currency) AS digits FROM (SELECT DISTINCT currency FROM near) c),
+  known AS MATERIALIZED (
+    SELECT c.currency, c.source_id, erp_webhook.bank_known_until(reconciled_lines.company_id, c.currency, c.source_id) AS until, erp_webhook.digits_of(c.currency) AS digits
+    FROM (SELECT DISTINCT n.currency, n.source_id FROM near n) c),
   shown AS (
     SELECT n.*, e.reference, e.counterparty, e.account AS bank_account, k.until, k.digits, b.line_ref AS beside_line, coalesce(n.twin_line, b.line_ref) AS copy,
            coalesce(d.amount, c.amount) AS statement_amount, coalesce(d.booking_date, c.booking_date) AS statement_day,
@@ -102,7 +104,7 @@ AS $$
              AND o.object_ref < n.object_ref COLLATE "C") AS again
     FROM near n
     LEFT JOIN beside b ON b.source_id = n.source_id AND b.object_ref = n.object_ref
-    JOIN known k ON k.currency = n.currency
+    JOIN known k ON k.currency = n.currency AND k.source_id = n.source_id
     LEFT JOIN erp_webhook.bank_entry e ON e.company_id = n.company_id AND n.source_id = 0 AND e.object_ref = n.object_ref
     LEFT JOIN erp_webhook.bank_entry d ON d.company_id = n.company_id AND d.object_ref = n.twin_line
     LEFT JOIN erp_webhook.bank_entry c ON c.company_id = n.company_id AND c.object_ref = b.line_ref
@@ -122,7 +124,9 @@ AS $$
   SELECT 'line', s.name, NULL, coalesce(j.copy, j.object_ref), coalesce(j.bank_account, j.account), j.currency, j.day, coalesce(j.statement_day, j.booked_on),
          NULL::numeric, round(j.ledger, j.digits), CASE WHEN j.verdict <> 'missing_at_bank' THEN round(j.bank, j.digits) END, j.verdict,
          round(CASE WHEN j.verdict = 'missing_at_bank' THEN -j.amount ELSE j.bank - j.ledger END, j.digits),
-         greatest(erp_webhook.report_day(reconciled_lines.company_id) - j.booked_on, 0), erp_webhook.reconciliation_advice(j.verdict, 'line'),
+         greatest(erp_webhook.report_day(reconciled_lines.company_id) - j.booked_on, 0),
+         CASE WHEN j.verdict <> 'matched' THEN erp_webhook.reconciliation_advice(j.verdict, 'line')
+              WHEN j.amount < 0 AND erp_webhook.booked_on_account(j.company_id, j.source_id, 'bank', j.object_ref, '^bank_unassigned$', j.currency) <> 0 THEN 'waits in bank_unassigned: book_line() says where it goes' END,
          CASE WHEN j.known_by = 'bank_ref' THEN 'same bank reference' WHEN j.twin_line IS NOT NULL THEN 'same amount, value date and id' WHEN j.beside_line IS NOT NULL THEN 'same amount, about the same day' END,
          NULL::text, j.reference, j.counterparty, erp_webhook.latest_assignment(reconciled_lines.company_id, coalesce(j.copy, j.object_ref))
   FROM judged j LEFT JOIN erp_webhook.source s ON s.company_id = j.company_id AND s.source_id = j.source_id AND j.source_id <> 0
@@ -151,10 +155,10 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
-  SELECT * FROM erp_webhook.reconciliation(company, coalesce(from_date, '2000-01-01'), to_date) r
+  SELECT * FROM erp_webhook.reconciliation(company, coalesce(from_date, '-infinity'), coalesce(to_date, 'infinity')) r
   WHERE r.state NOT IN ('matched', 'expected', 'in_transit') ORDER BY r.age DESC, abs(r.difference) DESC, r.payout_ref, r.line_ref
 $$;
-COMMENT ON FUNCTION erp_webhook.exception_queue(text, date, date) IS 'what of the reconciliation needs somebody, oldest first, with who looks after it (assign_item())';
+COMMENT ON FUNCTION erp_webhook.exception_queue(text, date, date) IS 'what of the reconciliation needs somebody, oldest first, with who looks after it (assign_item()); default: of all days';
 
 -- Opening + what came and went = closing, by kind of movement.
 CREATE FUNCTION erp_webhook.clearing_rollforward(company text DEFAULT 'default', from_date date DEFAULT NULL, to_date date DEFAULT NULL)

@@ -112,7 +112,8 @@ AS $$
   WITH dispute AS MATERIALIZED (
     SELECT o.source_id, o.payment_ref, o.currency, sum(CASE o.object WHEN 'withdrawn' THEN o.amount ELSE -o.amount END) AS amount
     FROM erp_webhook.money_object o
-    WHERE o.company_id = disputed_invoices.company_id AND o.object IN ('withdrawn', 'reinstated') AND o.effective AND o.succeeded_at < (day + 1)::timestamptz
+    WHERE o.company_id = disputed_invoices.company_id AND o.object IN ('withdrawn', 'reinstated') AND o.effective
+      AND o.succeeded_at < (day + 1)::timestamp AT TIME ZONE erp_webhook.company_zone(o.company_id)
     GROUP BY o.source_id, o.payment_ref, o.currency HAVING sum(CASE o.object WHEN 'withdrawn' THEN o.amount ELSE -o.amount END) > 0)
   SELECT n.invoice_id, sum(d.amount)
   FROM dispute d
@@ -130,15 +131,16 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
   WITH asked AS MATERIALIZED (
-    SELECT c.id, coalesce(from_date, coalesce(to_date, erp_webhook.report_day(c.id)) - 90) AS first_day, coalesce(to_date, erp_webhook.report_day(c.id)) AS last_day
+    SELECT c.id, coalesce(from_date, coalesce(to_date, erp_webhook.report_day(c.id)) - 90) AS first_day, coalesce(to_date, erp_webhook.report_day(c.id)) AS last_day,
+           erp_webhook.company_zone(c.id) AS zone
     FROM (SELECT erp_webhook.company_named(company)) c (id)),
   seen AS (
     SELECT 'invoice' AS what, i.company_id, i.account_id, i.number AS ref, i.total::numeric AS amount, i.currency, coalesce(i.issued_on, i.due_on) AS day
     FROM asked a JOIN erp_webhook.invoice i ON i.company_id = a.id AND i.state <> 'void' AND coalesce(i.issued_on, i.due_on) BETWEEN a.first_day - 3 AND a.last_day
     UNION ALL
-    SELECT DISTINCT 'receipt', o.company_id, coalesce(r.account_id, i.account_id), o.object_ref, o.amount::numeric, o.currency, o.succeeded_at::date
+    SELECT DISTINCT 'receipt', o.company_id, coalesce(r.account_id, i.account_id), o.object_ref, o.amount::numeric, o.currency, (o.succeeded_at AT TIME ZONE a.zone)::date
     FROM asked a JOIN erp_webhook.money_object o ON o.company_id = a.id AND o.object IN ('payment', 'bank') AND o.effective AND NOT o.reversal AND NOT o.debit_side
-      AND o.succeeded_at BETWEEN (a.first_day - 3)::timestamptz AND (a.last_day + 1)::timestamptz
+      AND o.succeeded_at >= (a.first_day - 3)::timestamp AT TIME ZONE a.zone AND o.succeeded_at < (a.last_day + 1)::timestamp AT TIME ZONE a.zone
     LEFT JOIN erp_webhook.receipt_standing r ON r.company_id = o.company_id AND r.source_id = o.source_id AND r.object = o.object
       AND r.object_ref = coalesce(o.payment_ref, o.object_ref) AND r.currency = o.currency
     LEFT JOIN LATERAL (SELECT n.account_id FROM erp_webhook.invoice n WHERE n.company_id = o.company_id AND n.number = ANY (o.refs) ORDER BY n.number LIMIT 1) i ON true),

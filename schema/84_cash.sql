@@ -24,13 +24,13 @@ AS $$
   bank AS (
     SELECT 'bank' || coalesce(':' || b.name, '') AS account, l.currency, sum(l.closing_balance) AS balance, min(l.to_date) AS said_on
     FROM asked a CROSS JOIN latest l LEFT JOIN erp_webhook.bank_account b ON b.company_id = a.id AND b.account = l.account GROUP BY 1, 2)
-  SELECT CASE WHEN account LIKE 'clearing:%' THEN 'clearing' WHEN account = 'in_transit' THEN 'in_transit' ELSE 'bank' END,
+  SELECT CASE WHEN account LIKE 'clearing:%' THEN 'clearing' WHEN account = 'in_transit' THEN 'in_transit' WHEN account = 'bank_unassigned' THEN 'unassigned' ELSE 'bank' END,
          account, currency, round(coalesce(l.balance, 0), erp_webhook.digits_of(currency)), b.balance, b.said_on, b.balance - coalesce(l.balance, 0)
   FROM ledger l FULL JOIN bank b USING (account, currency) WHERE coalesce(l.balance, 0) <> 0 OR b.balance IS NOT NULL
   ORDER BY 1, account COLLATE "C", currency
 $$;
 COMMENT ON FUNCTION erp_webhook.cash_position(text, timestamptz) IS
-  'money at the end of a day (default: today) per bank, clearing account and currency, as the ledger says; bank_says: the closing balance of the latest statements by then';
+  'money at the end of a day (default: today) per bank, clearing account and currency, as the ledger says; bank_says: the closing balance of the latest statements by then. kind: bank, clearing, in_transit, or unassigned (debits that left the bank and have no place yet: no cash)';
 
 -- How long a source took from capture to the bank, by its payouts of the last 180 days: first captured, first paid out. The day of a
 -- payout's last cent is the first on which what had been captured reached what was paid out up to it.
@@ -72,8 +72,9 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   WITH paid AS (
-    SELECT i.account_id, max(o.succeeded_at)::date - i.due_on AS days
+    SELECT i.account_id, max(o.succeeded_at AT TIME ZONE z.zone)::date - i.due_on AS days
     FROM erp_webhook.invoice i
+    CROSS JOIN (SELECT erp_webhook.company_zone(paying_habit.company_id)) z (zone)
     JOIN erp_webhook.allocation l ON l.company_id = i.company_id AND l.invoice_id = i.invoice_id
     JOIN erp_webhook.money_object o ON o.company_id = l.company_id AND o.source_id = l.source_id AND o.object = l.object AND o.object_ref = l.object_ref
     WHERE i.company_id = paying_habit.company_id AND i.state = 'paid' AND o.succeeded_at < now() + interval '1000 years'

@@ -51,7 +51,7 @@ AS $$
     SELECT p.ledger_account, coalesce(c.lines, 0) AS closed_lines, p.currency, p.balance, p.bank_says, coalesce(s.lines, 0) AS lines, coalesce(s.unbooked, 0) AS unbooked, coalesce(s.unseen, 0) AS unseen
     FROM place p LEFT JOIN side s ON s.account = p.ledger_account AND s.currency = p.currency
     LEFT JOIN closed c ON c.account = p.ledger_account AND c.currency = p.currency
-    WHERE p.kind = 'bank' AND p.ledger_account <> 'bank_unassigned'),
+    WHERE p.kind = 'bank'),
   clearing AS (
     SELECT 'clearing:' || r.source AS ledger_account, r.currency, r.captured, r.refunds, r.disputes, r.fees, r.conversions, r.payouts
     FROM asked a CROSS JOIN LATERAL erp_webhook.clearing_rollforward(cash_proof.company, '2000-01-01', a.day) r),

@@ -1,5 +1,15 @@
 -- How the webhooks themselves are doing, and what one event did.
 
+-- An event is settled in the transaction that receives it; one that failed at first, when its first voucher was posted.
+CREATE FUNCTION erp_webhook.posted_for(e erp_webhook.event) RETURNS timestamptz
+LANGUAGE sql STABLE
+RETURN coalesce(
+  (SELECT min(v.posted_at) FROM erp_webhook.voucher v
+   WHERE v.company_id = (e).company_id AND v.source_id = (e).source_id AND v.object_ref IN ((e).object_ref, (e).payment_ref, (e).payout_ref)
+     AND v.object IN ('payment', 'refund', 'refund_total', 'withdrawn', 'reinstated', 'payout', 'bank', 'conversion') AND v.event_id = (e).event_id),
+  (e).received_at);
+COMMENT ON FUNCTION erp_webhook.posted_for(erp_webhook.event) IS 'when an event that was retried reached the ledger (where it moved nothing: when it was received)';
+
 CREATE FUNCTION erp_webhook.webhook_health(company text DEFAULT 'default', from_date date DEFAULT NULL, to_date date DEFAULT NULL)
 RETURNS TABLE (source text, provider text, events bigint, applied bigint, no_effect bigint, waiting bigint, quarantined bigint, failed bigint,
                delay_median interval, delay_p95 interval, delay_max interval, duplicates bigint, rejected bigint, found_by_pulling bigint, last_event timestamptz)
@@ -8,16 +18,17 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
   WITH asked AS MATERIALIZED (
-    SELECT c.id, coalesce(from_date, coalesce(to_date, erp_webhook.report_day(c.id)) - 6)::timestamptz AS first_moment,
-           (coalesce(to_date, erp_webhook.report_day(c.id)) + 1)::timestamptz AS end_moment
-    FROM (SELECT erp_webhook.company_named(company)) c (id)),
+    SELECT c.id, coalesce(from_date, coalesce(to_date, c.today) - 6)::timestamp AT TIME ZONE erp_webhook.company_zone(c.id) AS first_moment,
+           (coalesce(to_date, c.today) + 1)::timestamp AT TIME ZONE erp_webhook.company_zone(c.id) AS end_moment
+    FROM (SELECT n.id, erp_webhook.report_day(n.id) FROM (SELECT erp_webhook.company_named(company)) n (id)) c (id, today)),
   seen AS (
     SELECT e.source_id, count(*) AS events, count(*) FILTER (WHERE e.state = 'applied') AS applied, count(*) FILTER (WHERE e.state = 'no_effect') AS no_effect,
            count(*) FILTER (WHERE e.state = 'waiting') AS waiting, count(*) FILTER (WHERE e.state = 'quarantined') AS quarantined,
            count(*) FILTER (WHERE e.state = 'failed') AS failed, count(*) FILTER (WHERE e.origin IN ('pull', 'fetch')) AS pulled, max(e.received_at) AS last_event,
            percentile_disc(0.5) WITHIN GROUP (ORDER BY d.delay) AS median, percentile_disc(0.95) WITHIN GROUP (ORDER BY d.delay) AS p95, max(d.delay) AS longest
     FROM asked a JOIN erp_webhook.event e ON e.company_id = a.id AND e.received_at >= a.first_moment AND e.received_at < a.end_moment
-    CROSS JOIN LATERAL (SELECT CASE WHEN e.occurred_at <= e.received_at THEN e.received_at - e.occurred_at END) d (delay)
+    CROSS JOIN LATERAL (SELECT CASE WHEN e.state = 'applied' AND e.attempts > 0 THEN erp_webhook.posted_for(e) WHEN e.state IN ('applied', 'no_effect') THEN e.received_at END) t (settled_at)
+    CROSS JOIN LATERAL (SELECT CASE WHEN e.occurred_at <= t.settled_at THEN t.settled_at - e.occurred_at END) d (delay)
     WHERE e.source_id <> 0 GROUP BY e.source_id),
   counted AS (
     SELECT t.source, sum(t.n) FILTER (WHERE t.outcome = 'duplicate') AS duplicates, sum(t.n) FILTER (WHERE t.outcome IN ('rejected', 'malformed')) AS rejected
@@ -31,7 +42,7 @@ AS $$
   ORDER BY s.name COLLATE "C"
 $$;
 COMMENT ON FUNCTION erp_webhook.webhook_health(text, date, date) IS
-  'per source, for events received on the days (default: the last seven): states, delay from occurrence to settlement (it is settled when received), found only by pulling; duplicates and rejected requests are counted since the server started';
+  'per source, for events received on the days (default: the last seven): states, delay from occurrence to settlement (an event is settled when it is received; a retried one when it was booked), found only by pulling; duplicates and rejected requests are counted since the server started';
 
 -- What was made or changed because of one event: the rows that name it, and those of the objects it speaks of.
 CREATE FUNCTION erp_webhook.what_changed(company text, event_id bigint)

@@ -20,14 +20,14 @@ AS $$
            jsonb_build_array(state, coalesce(payout_ref, split_part(line_ref, '/', 2)), coalesce(source, account), to_char(value_date, 'YYYY-MM-DD'), currency, provider_says, ledger_says, bank_says, difference,
                              CASE WHEN state = 'matched' THEN NULL ELSE age END, nullif(concat_ws(' · ', counterparty, reference), ''), advice, assigned_to) AS exception,
            jsonb_build_array(state, item, coalesce(payout_ref, split_part(line_ref, '/', 2)), coalesce(source, account), to_char(value_date, 'YYYY-MM-DD'), to_char(booked_on, 'YYYY-MM-DD'), currency,
-                             provider_says, ledger_says, bank_says, difference, matched_by, equation) AS line
+                             provider_says, ledger_says, bank_says, difference, nullif(concat_ws('; ', matched_by, advice), ''), equation) AS line
     FROM r)
   SELECT format('<dl class="tiles">%s</dl>', coalesce((SELECT string_agg(erp_webhook.page_tile(replace(s.state, '_', ' '), s.n::text, CASE erp_webhook.state_class(s.state) WHEN 'wait' THEN '' ELSE erp_webhook.state_class(s.state) END), ''
            ORDER BY erp_webhook.state_class(s.state), s.state) FROM (SELECT state, count(*) AS n FROM r GROUP BY state) s), erp_webhook.page_tile('payouts and lines', '0')))
     || erp_webhook.page_table('exceptions', 'Needs somebody', '{State,Payout or line,Source or account,Value date,In,Provider,Ledger,Bank,Difference,Days,Who and what for,What to do,With}',
          '{state,ref,ref,date,text,money,money,money,money,number,long,long,text}', (SELECT jsonb_agg(exception ORDER BY ordinality) FROM row_ WHERE open), 'Nothing: provider, ledger and bank agree wherever all three have spoken.')
     || erp_webhook.page_table('reconciliation', 'Agreed, expected and in transit',
-         '{State,What,Payout or line,Source or account,Value date,Booked on,In,Provider,Ledger,Bank,Difference,Found by,Payout equation}',
+         '{State,What,Payout or line,Source or account,Value date,Booked on,In,Provider,Ledger,Bank,Difference,Found by and note,Payout equation}',
          '{state,text,ref,ref,date,date,text,money,money,money,money,long,long}', (SELECT jsonb_agg(line ORDER BY ordinality) FROM row_ WHERE NOT open), 'No payout and no bank line in these days.')
 $$;
 COMMENT ON FUNCTION erp_webhook.page_reconciliation(text, date, date) IS 'section of the page';
@@ -62,7 +62,7 @@ AS $$
     FROM today t CROSS JOIN (SELECT f.currency, f.currency = (SELECT o.currency FROM erp_webhook.company o WHERE o.company_id = page_cash.company_id) AS first FROM forecast f GROUP BY 1
                              ORDER BY 2 DESC, count(*) FILTER (WHERE f.payouts + f.captures + f.invoices + f.planned <> 0) DESC, 1 LIMIT 4) c)
   SELECT format('<dl class="tiles">%s</dl>', coalesce((SELECT string_agg(erp_webhook.page_tile(k.label || ', ' || k.currency, erp_webhook.money_text(k.amount)), '' ORDER BY k.place, k.currency)
-      FROM (SELECT p.currency, CASE p.kind WHEN 'bank' THEN 'At the bank' WHEN 'in_transit' THEN 'In transit' ELSE 'With providers' END AS label, p.kind AS place, sum(p.balance) AS amount FROM place p GROUP BY 1, 2, 3) k),
+      FROM (SELECT p.currency, CASE p.kind WHEN 'bank' THEN 'At the bank' WHEN 'in_transit' THEN 'In transit' WHEN 'clearing' THEN 'With providers' ELSE 'Left the bank, no place yet' END AS label, p.kind AS place, sum(p.balance) AS amount FROM place p GROUP BY 1, 2, 3) k),
       erp_webhook.page_tile('At the bank', '0.00')))
     || coalesce((SELECT string_agg(format('<h3>%s</h3>%s<p class="legend">Solid: what the ledger had at the bank. Dashed: expected. Band: if all that is not sure comes late, or early.</p>', erp_webhook.html(c.currency),
         erp_webhook.chart_svg(c.points, c.currency, format('Money at the bank in %s, the last 30 days and the next %s; the figures are in the tables below', c.currency, days))), '' ORDER BY c.first DESC, c.currency) FROM chart c), '')

@@ -29,6 +29,10 @@ SELECT import_statement('rec', 'csv', E'account,booking_date,amount,currency,ref
 SELECT payout, state, provider, ledger, bank, difference, matched_by FROM pg_temp.rec;
 SELECT itemised, gross, fees, refunds, adjustments, payout FROM payout_equation('rec', 'po_1');
 SELECT * FROM clearing_rollforward('rec', '2025-10-01', '2025-10-31');
+-- In it counts what came in the payout's currency: no fee in another, none of a payment that never succeeded; its own fee does.
+SELECT pg_temp.fact('rec-shop', 'i1', 'payment.succeeded', 'i1', 20.00, NULL, payout => 'po_i', fee => 1.00), pg_temp.fact('rec-shop', 'i2', 'payment.failed', 'i2', 99.00, NULL, payout => 'po_i', fee => 2.00),
+       pg_temp.fact('rec-shop', 'i3', 'payment.succeeded', 'i3', 7.00, NULL, payout => 'po_i', currency => 'USD', fee => 0.70), pg_temp.fact('rec-shop', 'i4', 'payout.paid', 'po_i', 18.75, '2025-11-02', '2025-11-01', fee => 0.25);
+SELECT payments, gross, fees, refunds, disputes, adjustments, payout FROM payout_equation('rec', 'po_i');
 
 -- Paid, and the statements reach past its day without it; a line that calls itself a payout and is none; one nobody knows.
 SELECT pg_temp.fact('rec-shop', 'f1', 'payout.paid', 'po_2', 60.00, '2025-10-14'), pg_temp.fact('rec-shop', 'f2', 'payout.paid', 'po_3', 40.00, '2025-10-20'),
@@ -90,6 +94,8 @@ SELECT * FROM pg_temp.balances EXCEPT SELECT * FROM before ORDER BY 1, 2;
 SELECT set_policy('rec', 'statement', 'post');
 SELECT * FROM pg_temp.balances;
 SELECT line, ledger, bank, state FROM pg_temp.rec WHERE item = 'line' ORDER BY 1, 4;
+SELECT line_ref, advice FROM reconciliation('rec', '2025-10-01', '2025-10-31') WHERE state = 'matched' AND advice LIKE 'waits%';
+SELECT kind, balance FROM cash_position('rec') WHERE ledger_account = 'bank_unassigned';
 SELECT ledger_account, currency, ledger, difference FROM cash_proof('rec');
 SELECT set_policy('rec', 'statement', 'evidence'), set_policy('rec', 'payout_arrives', 'on_paid');
 SELECT * FROM pg_temp.balances EXCEPT SELECT * FROM before;
