@@ -174,7 +174,10 @@ def read_back(trials, output):
     for line in output.splitlines():
         if line.startswith(MARK):
             name, row = line[len(MARK):].split(" ", 1)
-            results[name] = by_name[name].understand(row)
+            try:
+                results[name] = by_name[name].understand(row)
+            except ValueError:          # an error message of the server in the middle of a line
+                noise.append(f"unreadable books: {row}")
             if noise:
                 by_name[name].problem = "\n".join(noise[:12])
             noise = []
