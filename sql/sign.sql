@@ -54,4 +54,6 @@ SELECT erp_webhook.sign('sign-mollie-classic', 'id=tr_1');
 SELECT erp_webhook.sign('sign-nobody', '{}');
 SELECT erp_webhook.sign('sign-generic', '{}', headers => '{"webhook-id": ["a", "b"]}');
 SELECT erp_webhook.sign('sign-generic', '{}', headers => '[]');
+SELECT erp_webhook.sign('sign-generic', '{}', 'infinity');
+SELECT erp_webhook.sign('sign-generic', '{}', '1969-12-31 23:59:59Z');
 SELECT erp_webhook.sign('sign-generic', NULL) IS NULL AS nothing;

@@ -22,8 +22,8 @@ def quote(text):
     return "NULL" if text is None else "'" + str(text).replace("'", "''") + "'"
 
 
-def psql(script, database=DATABASE):
-    run = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database], input=script,
+def psql(script, database=None):
+    run = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database or DATABASE], input=script,
                          capture_output=True, text=True)
     if run.returncode != 0:
         print("Bail out! " + run.stderr.strip().replace("\n", " | "))
@@ -94,4 +94,5 @@ def main():
     sys.exit(1 if failed else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -301,6 +301,16 @@ append_signatures(EwhSigning *signing, EwhSecret *secrets, int nsecrets, StringI
 				 errmsg("the source has no secret that is valid at that time")));
 }
 
+/* No scheme can write a time before 1970, nor one that never comes. */
+static void
+check_time(TimestampTz at)
+{
+	if (TIMESTAMP_NOT_FINITE(at) || timestamptz_to_time_t(at) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("requests cannot be signed for that time")));
+}
+
 /* Room for what will be added; a header given twice cannot be kept and signed. */
 static void
 copy_headers(EwhSigning *signing)
@@ -327,6 +337,7 @@ ewh_sign(EwhScheme *scheme, EwhSecret *secrets, int nsecrets, EwhRequest *reques
 	EwhSigning	signing = {0};
 	StringInfoData header;
 
+	check_time(at);
 	signing.scheme = scheme;
 	signing.request = request;
 	signing.at = at;
