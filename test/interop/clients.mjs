@@ -2,6 +2,7 @@
 // says of a signed request. Each `accepts` returns true or false whatever the package does (throw, resolve, return).
 //   sign(body, secret, url) → {headers, body}      body: string
 //   accepts(request, secret, url) → boolean
+//   keys(secret) → [[purpose, key]]                where what signs is not what verifies
 import crypto from 'node:crypto';
 import { createRequire } from 'node:module';
 
@@ -52,6 +53,7 @@ export async function clients() {
   const ModernTreasury = require('modern-treasury');
   const { SignatureValidator: Mollie } =
     await import(new URL('node_modules/mollie-api-typescript/dist/esm/utils/webhooks/signature_validator.js', import.meta.url));
+  const { EventWebhook: SendGrid } = require('@sendgrid/eventwebhook');
   const Razorpay = require('razorpay'), { WebhooksHelper: Square } = require('square'), twilio = require('twilio');
 
   return {
@@ -148,6 +150,21 @@ export async function clients() {
         sign: (body, secret) => ({ body, headers: { ...json, 'x-razorpay-event-id': 'ev_' + crypto.randomUUID(),
           'x-razorpay-signature': hmac('sha256', secret, body, 'hex') } }),
       }),
+    sendgrid: {
+      package: '@sendgrid/eventwebhook', secret: () => crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+      keys: pair => [['verify', pair.publicKey.export({ type: 'spki', format: 'der' }).toString('base64')],
+        ['sign', pair.privateKey.export({ type: 'pkcs8', format: 'pem' })]],
+      sign: (body, pair) => {
+        const ts = seconds();
+        return { body, headers: { ...json, 'x-twilio-email-event-webhook-timestamp': ts,
+          'x-twilio-email-event-webhook-signature': crypto.sign('sha256', Buffer.from(ts + body), pair.privateKey).toString('base64') } };
+      },
+      accepts: (r, pair) => attempt(() => {
+        const sendgrid = new SendGrid();
+        return sendgrid.verifySignature(sendgrid.convertPublicKeyToECDSA(pair.publicKey.export({ type: 'spki', format: 'der' }).toString('base64')), r.body,
+          header(r.headers, 'x-twilio-email-event-webhook-signature'), header(r.headers, 'x-twilio-email-event-webhook-timestamp'));
+      }),
+    },
     square: {
       package: 'square', secret: () => crypto.randomBytes(24).toString('base64url'),
       sign: (body, secret, url) => ({ body, headers: { ...json, 'x-square-hmacsha256-signature': hmac('sha256', secret, url + body, 'base64') } }),
