@@ -10,7 +10,7 @@ CREATE TYPE erp_webhook.object_key AS (source_id int, object text, object_ref te
 COMMENT ON TYPE erp_webhook.object_key IS 'what a fact is about: a payment, refund, payout, bank line … of one source';
 
 -- Two transactions of which each names what the other is just creating share no row. They meet here: both write, or
--- lock, the row of what is named before they read. maintain() clears rows that nobody can wait on any more.
+-- lock, the row of what is named before they read. maintain() clears the rows that nobody holds.
 CREATE TABLE erp_webhook.meeting (
   company_id int NOT NULL,
   kind text NOT NULL CHECK (kind IN ('invoice', 'link', 'subscription')),

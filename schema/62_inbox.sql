@@ -110,25 +110,27 @@ AS $$
 DECLARE
   month timestamptz;
 BEGIN
-  made := 0;
-  dropped := 0;
-  -- Into an array first: a cursor that still reads the default partition would keep it from being altered.
-  FOREACH month IN ARRAY ARRAY(
-    SELECT generate_series(date_trunc('month', erp_webhook.clock()), erp_webhook.clock() + interval '3 months', '1 month')
-    UNION SELECT date_trunc('month', d.received_at) FROM erp_webhook.delivery_default d
-    ORDER BY 1)
-  LOOP
-    IF erp_webhook.delivery_month(month) IS NULL THEN
-      PERFORM erp_webhook.make_delivery_month(month);
-      made := made + 1;
-    END IF;
-  END LOOP;
-  dropped := erp_webhook.drop_delivery_months();
-  RETURN NEXT;
-EXCEPTION WHEN lock_not_available THEN
-  RAISE WARNING 'deliveries are being read (by a dump, or a long query): maintain() leaves them for the next time';
-  made := 0;
-  dropped := 0;
+  PERFORM erp_webhook.clear_meetings();
+  BEGIN
+    made := 0;
+    dropped := 0;
+    -- Into an array first: a cursor that still reads the default partition would keep it from being altered.
+    FOREACH month IN ARRAY ARRAY(
+      SELECT generate_series(date_trunc('month', erp_webhook.clock()), erp_webhook.clock() + interval '3 months', '1 month')
+      UNION SELECT date_trunc('month', d.received_at) FROM erp_webhook.delivery_default d
+      ORDER BY 1)
+    LOOP
+      IF erp_webhook.delivery_month(month) IS NULL THEN
+        PERFORM erp_webhook.make_delivery_month(month);
+        made := made + 1;
+      END IF;
+    END LOOP;
+    dropped := erp_webhook.drop_delivery_months();
+  EXCEPTION WHEN lock_not_available THEN
+    RAISE WARNING 'deliveries are being read (by a dump, or a long query): maintain() leaves them for the next time';
+    made := 0;
+    dropped := 0;
+  END;
   RETURN NEXT;
 END
 $$;

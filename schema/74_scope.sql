@@ -266,21 +266,26 @@ $$;
 COMMENT ON FUNCTION erp_webhook.meetings(int, erp_webhook.scope) IS 'where to meet those who just make what is named here and not there';
 
 CREATE FUNCTION erp_webhook.meet(company_id int, kinds text[], refs text[]) RETURNS void
-LANGUAGE plpgsql VOLATILE
+LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_column
-DECLARE
-  company constant int := meet.company_id;
-BEGIN
+  -- DO UPDATE locks a row that is there although WHERE lets nothing be written; one that clear_meetings() takes away
+  -- meanwhile is written anew. An insert and a lock after it would leave a gap in between.
   INSERT INTO erp_webhook.meeting (company_id, kind, ref)
-    SELECT company, m.kind, m.ref FROM unnest(kinds, refs) m (kind, ref) ORDER BY m.kind, m.ref COLLATE "C" ON CONFLICT DO NOTHING;
-  PERFORM FROM (SELECT company AS company_id, k.* FROM unnest(kinds, refs) k (kind, ref) OFFSET 0) k  -- see keyed()
-    JOIN erp_webhook.meeting m ON m.company_id = k.company_id AND m.kind = k.kind AND m.ref = k.ref
-    ORDER BY m.kind, m.ref COLLATE "C" FOR UPDATE OF m;
-END
+    SELECT meet.company_id, m.kind, m.ref FROM unnest(kinds, refs) m (kind, ref) ORDER BY m.kind, m.ref COLLATE "C"
+    ON CONFLICT ON CONSTRAINT meeting_pkey DO UPDATE SET ref = EXCLUDED.ref WHERE false
 $$;
 COMMENT ON FUNCTION erp_webhook.meet(int, text[], text[]) IS 'write and lock meeting rows: who else names or makes the same waits';
+
+-- A row that nobody holds serves nobody: whoever meets there next writes it again.
+CREATE FUNCTION erp_webhook.clear_meetings(most int DEFAULT 100000) RETURNS void
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  DELETE FROM erp_webhook.meeting m USING (SELECT x.company_id, x.kind, x.ref FROM erp_webhook.meeting x LIMIT most FOR UPDATE SKIP LOCKED) free
+  WHERE m.company_id = free.company_id AND m.kind = free.kind AND m.ref = free.ref
+$$;
+COMMENT ON FUNCTION erp_webhook.clear_meetings(int) IS 'take away meeting rows on which nobody waits';
 
 -- Take all locks, each kind in a statement of its own, sorted.
 CREATE FUNCTION erp_webhook.hold(company_id int, s erp_webhook.scope) RETURNS void
