@@ -154,7 +154,7 @@ CREATE TABLE erp_webhook.fetch (
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE erp_webhook.fetch IS 'an object to read from the provider''s API, or a key to fetch, and how that went';
 CREATE UNIQUE INDEX fetch_queued ON erp_webhook.fetch (company_id, source_id, purpose, rule, ref) WHERE state = 'queued';
-CREATE INDEX fetch_open ON erp_webhook.fetch (company_id, created_at) WHERE state IN ('queued', 'fetching');
+CREATE INDEX fetch_open ON erp_webhook.fetch (company_id, source_id, created_at) WHERE state IN ('queued', 'fetching');
 
 -- Keys the provider publishes. Public, so not sealed; only the worker writes them, from the hosts its provider's row pins.
 CREATE TABLE erp_webhook.fetched_key (
@@ -171,7 +171,7 @@ COMMENT ON TABLE erp_webhook.fetched_key IS 'certificates, PEM keys and JWKs by 
 -- A delivery whose key is not there yet: kept apart, without effect, until the key decides.
 --
 --   unverified.state     waiting ──▶ accepted   decide_unverified: the key came and the proof holds; it went through ingest
---                        waiting ──▶ refused    the key came and the proof fails, or no key came in time
+--                        waiting ──▶ refused    the key came and the proof fails; the provider does not know the key; three days
 --
 CREATE TABLE erp_webhook.unverified (
   company_id    int NOT NULL,

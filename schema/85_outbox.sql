@@ -63,8 +63,9 @@ RETURN CASE WHEN tries <= cardinality(erp_webhook.retry_waits()) THEN
     * coalesce(nullif(current_setting('erp_webhook.retry_scale', true), '')::float8, 1) END;
 COMMENT ON FUNCTION erp_webhook.retry_wait(int, int) IS 'how long to wait after so many tries; Retry-After may lengthen it, up to a day; NULL: no try is left';
 
--- Due messages of all subscribers, as leases. Each subscriber fills at most its own share, so a slow one takes no place
--- of another's; one that fails is asked one message at a time. The oldest open message of an object goes first.
+-- Due messages of all subscribers, as leases. A turn takes half the places that are free, and a subscriber holds at most a
+-- quarter, so that a few dozen slow ones leave some for the others; one that fails is asked one message at a time. What each
+-- is owed next goes before what any is owed after that. The oldest open message of an object goes first.
 CREATE FUNCTION erp_webhook.claim_dispatches(places int, lease interval)
 RETURNS TABLE (company_id int, subscriber_id int, message_id bigint, try int, url text, wire_id text, body text,
                secret_ids int[], sealed bytea[], key_names text[])
@@ -73,8 +74,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-  RETURN QUERY WITH due AS (
-    SELECT d.company_id, d.subscriber_id, d.message_id
+  RETURN QUERY WITH candidate AS (
+    SELECT d.*
     FROM erp_webhook.subscriber s CROSS JOIN LATERAL (
       SELECT q.company_id, q.subscriber_id, q.message_id, q.due_at
       FROM erp_webhook.dispatch q
@@ -86,13 +87,16 @@ BEGIN
             AND earlier.object = q.object AND earlier.object_ref = q.object_ref
             AND earlier.message_id < q.message_id AND earlier.state IN ('queued', 'sending'))
       ORDER BY q.due_at, q.message_id
-      LIMIT greatest(0, CASE WHEN s.failures > 0 THEN 1 ELSE 16 END
+      LIMIT greatest(0, CASE WHEN s.failures > 0 THEN 1 ELSE least(16, 1 + places / 4) END
         - (SELECT count(*) FROM erp_webhook.dispatch f
            WHERE f.company_id = s.company_id AND f.subscriber_id = s.subscriber_id AND f.state = 'sending' AND f.leased_until > now()))
       FOR UPDATE SKIP LOCKED
     ) d
     WHERE s.state = 'active'
-    ORDER BY d.due_at, d.message_id LIMIT places
+  ), turns AS (
+    SELECT c.*, row_number() OVER (PARTITION BY c.company_id, c.subscriber_id ORDER BY c.due_at, c.message_id) AS turn FROM candidate c
+  ), due AS (
+    SELECT t.company_id, t.subscriber_id, t.message_id FROM turns t ORDER BY t.turn, t.due_at, t.message_id LIMIT least(32, (places + 1) / 2)
   ), claimed AS (
     UPDATE erp_webhook.dispatch d SET state = 'sending', tries = d.tries + 1, leased_until = now() + lease
     FROM due WHERE d.company_id = due.company_id AND d.subscriber_id = due.subscriber_id AND d.message_id = due.message_id

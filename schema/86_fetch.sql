@@ -82,7 +82,8 @@ RETURN ARRAY(SELECT erp_webhook.fill_template(h, jsonb_build_object('setting', s
              FROM jsonb_array_elements_text(coalesce(rules -> 'headers', '[]')) h);
 COMMENT ON FUNCTION erp_webhook.headers_of(jsonb, jsonb) IS 'a rule''s headers, credentials still to be put in';
 
--- Due calls of all sources as leases: keys and objects before pages, since money waits for them.
+-- Due calls of all sources as leases: keys and objects before pages, since money waits for them. A source has at most
+-- eight under way, for its provider's sake and so that one that hangs takes no place of another's.
 CREATE FUNCTION erp_webhook.claim_calls(places int, lease_time interval)
 RETURNS TABLE (what text, company_id int, source_id int, ref text, lease int, method text, url text, headers text[], body text,
                secret_id int, sealed bytea, key_name text, "user" text, token_url text, token_headers text[], token_body text)
@@ -92,9 +93,15 @@ AS $$
 #variable_conflict use_column
 BEGIN
   RETURN QUERY WITH fetch_due AS (
-    SELECT f.company_id, f.source_id, f.fetch_id FROM erp_webhook.fetch f
-    WHERE f.state = 'queued' OR f.state = 'fetching' AND f.leased_until <= now()
-    ORDER BY f.created_at LIMIT places FOR UPDATE SKIP LOCKED
+    SELECT d.company_id, d.source_id, d.fetch_id FROM erp_webhook.source s CROSS JOIN LATERAL (
+      SELECT f.company_id, f.source_id, f.fetch_id, f.created_at FROM erp_webhook.fetch f
+      WHERE f.company_id = s.company_id AND f.source_id = s.source_id AND (f.state = 'queued' OR f.state = 'fetching' AND f.leased_until <= now())
+      ORDER BY f.created_at
+      LIMIT greatest(0, 8 - (SELECT count(*) FROM erp_webhook.fetch u
+                             WHERE u.company_id = s.company_id AND u.source_id = s.source_id AND u.state = 'fetching' AND u.leased_until > now()))
+      FOR UPDATE SKIP LOCKED
+    ) d
+    WHERE s.active ORDER BY d.created_at LIMIT places
   ), fetching AS (
     UPDATE erp_webhook.fetch f SET state = 'fetching', lease = f.lease + 1, leased_until = now() + lease_time, claimed_at = clock_timestamp()
     FROM fetch_due d WHERE f.company_id = d.company_id AND f.source_id = d.source_id AND f.fetch_id = d.fetch_id
@@ -128,13 +135,13 @@ $$;
 COMMENT ON FUNCTION erp_webhook.claim_calls(int, interval) IS 'worker: lease due calls to providers, ready to be made but for the credentials';
 
 -- Backoff of calls to providers: seconds, then minutes, then hours; scattered by a fifth.
-CREATE FUNCTION erp_webhook.call_wait(tries int, retry_after text DEFAULT NULL) RETURNS interval
+CREATE FUNCTION erp_webhook.call_wait(tries int, retry_after int DEFAULT 0) RETURNS interval
 LANGUAGE sql VOLATILE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 RETURN greatest(least(5 * 3 ^ least(tries, 8), 21600) * (0.9 + 0.2 * random()),
-                CASE WHEN retry_after ~ '^[0-9]{1,6}$' THEN least(retry_after::int, 86400) ELSE 0 END) * interval '1 s'
+                least(coalesce(retry_after, 0), 86400)) * interval '1 s'
   * coalesce(nullif(current_setting('erp_webhook.retry_scale', true), '')::float8, 1);
-COMMENT ON FUNCTION erp_webhook.call_wait(int, text) IS 'how long to wait after so many failed calls';
+COMMENT ON FUNCTION erp_webhook.call_wait(int, int) IS 'how long to wait after so many failed calls; Retry-After may lengthen it, up to a day';
 
 -- The answer as JSON, or NULL where it is none.
 CREATE FUNCTION erp_webhook.json_answer(answer bytea) RETURNS json

@@ -227,7 +227,7 @@ BEGIN
   rule := a.rules #> ARRAY['pull', cur.stream];
   IF (call ->> 'status')::int <> 200 OR page IS NULL OR json_typeof(page #> erp_webhook.pointer_path(rule ->> 'items')) IS DISTINCT FROM 'array' THEN
     PERFORM erp_webhook.pull_failed(cur, coalesce(call ->> 'error', CASE WHEN (call ->> 'status')::int <> 200 THEN 'answered ' || (call ->> 'status') ELSE 'not a page' END),
-                                    call ->> 'retry_after');
+                                    (call ->> 'retry_after')::int);
     RETURN;
   END IF;
   url := erp_webhook.page_url(a.rules, a.settings, cur);
@@ -255,14 +255,14 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.record_page(jsonb, bytea) IS 'keep a page''s events and move the cursor, together';
 
-CREATE FUNCTION erp_webhook.pull_failed(cur erp_webhook.pull_cursor, why text, retry_after text) RETURNS void
+CREATE FUNCTION erp_webhook.pull_failed(cur erp_webhook.pull_cursor, why text, retry_after int) RETURNS void
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
   UPDATE erp_webhook.pull_cursor c SET error = why, tries = c.tries + 1, leased_until = NULL, next_at = now() + erp_webhook.call_wait(c.tries, retry_after)
   WHERE c.company_id = cur.company_id AND c.source_id = cur.source_id AND c.stream = cur.stream
 $$;
-COMMENT ON FUNCTION erp_webhook.pull_failed(erp_webhook.pull_cursor, text, text) IS 'the same page again, later';
+COMMENT ON FUNCTION erp_webhook.pull_failed(erp_webhook.pull_cursor, text, int) IS 'the same page again, later';
 
 -- Keep the items of a page that are not known. In the order of their times, so that vouchers read like the day.
 CREATE FUNCTION erp_webhook.keep_items(a erp_webhook.api_access, stream jsonb, url text, list json, OUT items int, OUT fresh int)

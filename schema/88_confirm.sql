@@ -141,7 +141,7 @@ $$;
 COMMENT ON FUNCTION erp_webhook.contradicts(erp_webhook.event, erp_webhook.event[]) IS 'why facts do not bear out a claim, and whether asking again could change that';
 
 -- Move one waiting event on.
-CREATE FUNCTION erp_webhook.decide_waiting(claim erp_webhook.event, why text, final boolean, retry_after text) RETURNS void
+CREATE FUNCTION erp_webhook.decide_waiting(claim erp_webhook.event, why text, final boolean, retry_after int) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -160,7 +160,7 @@ BEGIN
   END IF;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.decide_waiting(erp_webhook.event, text, boolean, text) IS 'a waiting event confirmed, contradicted or left for another attempt';
+COMMENT ON FUNCTION erp_webhook.decide_waiting(erp_webhook.event, text, boolean, int) IS 'a waiting event confirmed, contradicted or left for another attempt';
 
 CREATE FUNCTION erp_webhook.record_object(call jsonb, answer bytea) RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -193,7 +193,7 @@ BEGIN
   LOOP
     IF failed IS NOT NULL THEN
       -- What the provider still does not know after every attempt was never there.
-      PERFORM erp_webhook.decide_waiting(claim, failed, code = 404 AND claim.attempts + 1 >= erp_webhook.confirm_attempts() AND claim.kind <> 'other', call ->> 'retry_after');
+      PERFORM erp_webhook.decide_waiting(claim, failed, code = 404 AND claim.attempts + 1 >= erp_webhook.confirm_attempts() AND claim.kind <> 'other', (call ->> 'retry_after')::int);
       CONTINUE;
     END IF;
     SELECT array_agg(e) INTO facts FROM erp_webhook.read_object(a,

@@ -13,8 +13,12 @@
 CREATE FUNCTION erp_webhook.max_fetched_keys() RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN 64;
 COMMENT ON FUNCTION erp_webhook.max_fetched_keys() IS 'keys kept per source; the oldest give way';
 
-CREATE FUNCTION erp_webhook.max_unverified() RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN 1000;
-COMMENT ON FUNCTION erp_webhook.max_unverified() IS 'deliveries per source that may wait for a key at once; more are rejected';
+CREATE FUNCTION erp_webhook.max_unverified(OUT deliveries int, OUT bytes bigint)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (1000, 16777216::bigint);
+COMMENT ON FUNCTION erp_webhook.max_unverified() IS 'what of a source may wait for keys at once, since anybody can name a key; more is rejected, and its sender comes again';
+
+CREATE FUNCTION erp_webhook.key_attempts() RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN 6;
+COMMENT ON FUNCTION erp_webhook.key_attempts() IS 'how often, over half an hour, the provider must not know a key before the deliveries that name it are refused';
 
 -- The name of the key a request says it is signed with; NULL where it says none, or one that may not be fetched.
 CREATE FUNCTION erp_webhook.key_named(rules jsonb, headers jsonb) RETURNS text
@@ -53,8 +57,10 @@ DECLARE
 BEGIN
   SELECT erp_webhook.key_named(p.fetch, headers) INTO key FROM erp_webhook.source s JOIN erp_webhook.provider p ON p.provider = s.provider
     WHERE s.company_id = company_id AND s.source_id = source_id AND s.active;
-  IF key IS NULL OR erp_webhook.max_unverified() <= (
-    SELECT count(*) FROM erp_webhook.unverified u WHERE u.company_id = company_id AND u.source_id = source_id AND u.state = 'waiting') THEN
+  IF key IS NULL OR (
+    SELECT count(u.unverified_id) >= m.deliveries OR coalesce(sum(octet_length(u.body)), 0) + octet_length(body) > m.bytes
+    FROM erp_webhook.max_unverified() m LEFT JOIN erp_webhook.unverified u ON u.company_id = company_id AND u.source_id = source_id AND u.state = 'waiting'
+    GROUP BY m.deliveries, m.bytes) THEN
     RETURN false;
   END IF;
   INSERT INTO erp_webhook.unverified (company_id, source_id, key_id, method, url, headers, body)
@@ -143,18 +149,17 @@ BEGIN
       SELECT y.key_id FROM erp_webhook.fetched_key y WHERE y.company_id = f.company_id AND y.source_id = f.source_id
       ORDER BY y.fetched_at DESC, y.key_id LIMIT erp_webhook.max_fetched_keys());
   END IF;
-  why := CASE WHEN taken > 0 THEN 'unknown_key' ELSE coalesce(f.error, 'answered ' || f.status || ', no key in it') END;
-  UPDATE erp_webhook.unverified u SET attempts = u.attempts + 1, reason = why, retry_at = now() + erp_webhook.call_wait(u.attempts + 1, call ->> 'retry_after')
+  why := CASE WHEN taken > 0 THEN 'the answer holds other keys' ELSE coalesce(f.error, 'answered ' || f.status || ', no key in it') END;
+  UPDATE erp_webhook.unverified u SET attempts = u.attempts + 1, reason = why, retry_at = now() + erp_webhook.call_wait(u.attempts + 1, (call ->> 'retry_after')::int)
     WHERE u.company_id = f.company_id AND u.source_id = f.source_id AND u.state = 'waiting' AND u.key_id = f.ref;
-  IF taken > 0 THEN
-    PERFORM erp_webhook.decide_unverified(f.company_id, f.source_id);
-  END IF;
+  PERFORM erp_webhook.decide_unverified(f.company_id, f.source_id, f.ref, taken > 0, f.status IN (200, 404, 410));
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.record_key(jsonb, bytea) IS 'keep fetched keys and decide what waited for them';
 
--- A delivery is judged as of its arrival. One that is genuine then goes the way of every delivery.
-CREATE FUNCTION erp_webhook.decide_unverified(company_id int, source_id int) RETURNS void
+-- A delivery is judged as of its arrival. One that is genuine then goes the way of every delivery. One whose key does not
+-- come is refused when the provider has denied the key often enough, or after three days: by then its sender has given up, too.
+CREATE FUNCTION erp_webhook.decide_unverified(company_id int, source_id int, asked text, came boolean, denied boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -163,13 +168,17 @@ DECLARE
   u erp_webhook.unverified;
   s erp_webhook.source;
   v record;
+  keyless boolean;
   said erp_webhook.event[];
 BEGIN
   SELECT x.* INTO s FROM erp_webhook.source x WHERE x.company_id = company_id AND x.source_id = source_id;
   FOR u IN SELECT x.* FROM erp_webhook.unverified x
-           WHERE x.company_id = company_id AND x.source_id = source_id AND x.state = 'waiting' ORDER BY x.unverified_id FOR UPDATE LOOP
+           WHERE x.company_id = company_id AND x.source_id = source_id AND x.state = 'waiting' AND (came OR x.key_id = asked)
+           ORDER BY x.unverified_id FOR UPDATE LOOP
     SELECT * INTO v FROM erp_webhook.verify(s.name, u.headers, u.body, u.method, u.url, u.received_at);
-    CONTINUE WHEN v.reason IN ('unknown_key', 'no_secret') AND u.attempts < erp_webhook.confirm_attempts();
+    keyless := v.reason IN ('unknown_key', 'no_secret');
+    CONTINUE WHEN keyless AND u.received_at > now() - interval '3 days'
+      AND (denied AND u.key_id = asked AND u.attempts >= erp_webhook.key_attempts()) IS NOT TRUE;
     IF v.ok THEN
       SELECT array_agg(e ORDER BY r.ordinal) INTO said
       FROM erp_webhook.read_body((SELECT p.reading FROM erp_webhook.provider p WHERE p.provider = s.provider), erp_webhook.provider_events(s.provider),
@@ -177,9 +186,10 @@ BEGIN
            erp_webhook.event_of(company_id, source_id, 'push', to_jsonb(r) || jsonb_build_object('signed_at', v.signed_at)) e;
       PERFORM erp_webhook.keep_events(said, u.method, u.url, u.body, u.headers::text, v.secret_id);
     END IF;
-    UPDATE erp_webhook.unverified x SET state = CASE WHEN v.ok THEN 'accepted' ELSE 'refused' END, reason = v.reason, headers = '{}', body = ''
+    UPDATE erp_webhook.unverified x SET state = CASE WHEN v.ok THEN 'accepted' ELSE 'refused' END,
+        reason = CASE WHEN keyless THEN 'no key came: ' || coalesce(u.reason, v.reason) ELSE v.reason END, headers = '{}', body = ''
       WHERE x.company_id = u.company_id AND x.source_id = u.source_id AND x.unverified_id = u.unverified_id;
   END LOOP;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.decide_unverified(int, int) IS 'judge the deliveries of a source that waited for a key';
+COMMENT ON FUNCTION erp_webhook.decide_unverified(int, int, text, boolean, boolean) IS 'judge the deliveries of a source that waited for a key';

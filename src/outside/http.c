@@ -9,6 +9,7 @@
 #include "miscadmin.h"
 #include "outside/transfer.h"
 #include "pgstat.h"
+#include "storage/fd.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -17,6 +18,8 @@
 
 #define SOCKETS_PER_EXCHANGE 3	/* two addresses racing, and the resolver's wake-up pair */
 #define IDLE_CONNECTIONS	64	/* kept open beside those in use, for the next message */
+#define SPARE_DESCRIPTORS	16	/* left of the server's own budget: for the wait itself, and what PostgreSQL needs */
+#define MAX_RESOLVING		16	/* names being resolved; each takes a thread and up to four descriptors */
 #define MAX_READY			64	/* sockets looked at per wait */
 
 typedef struct Watched
@@ -118,17 +121,21 @@ close_http(void *arg)
 	CURL_CALL(curl_multi_cleanup(http->multi));
 }
 
-/* Ready for at most max_exchanges at once; closed with CurrentMemoryContext. */
+/*
+ * Ready for at most max_exchanges at once, or as many as there are descriptors for: a process of PostgreSQL's may have a
+ * third of its own for others (AcquireExternalFD). Closed with CurrentMemoryContext.
+ */
 EwhHttp *
 ewh_http_open(int max_exchanges)
 {
 	static bool initialised = false;
+	int			descriptors = Max(max_safe_fds / 3 - SPARE_DESCRIPTORS, 2);
 	EwhHttp    *http = palloc0(sizeof(EwhHttp));
 	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
 
 	http->context = CurrentMemoryContext;
-	http->max = max_exchanges;
-	http->max_watched = max_exchanges * SOCKETS_PER_EXCHANGE + IDLE_CONNECTIONS;
+	http->max = Min(max_exchanges, Max(descriptors - IDLE_CONNECTIONS, 1));
+	http->max_watched = http->max * SOCKETS_PER_EXCHANGE + IDLE_CONNECTIONS;
 	http->watched = palloc_array(Watched, http->max_watched);
 	if (!initialised && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		ereport(ERROR, errcode(ERRCODE_SYSTEM_ERROR), errmsg("could not initialise curl"));
@@ -144,7 +151,8 @@ ewh_http_open(int max_exchanges)
 	curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
 	curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, set_deadline);
 	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
-	curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long) (max_exchanges + IDLE_CONNECTIONS));
+	curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long) Min(http->max + IDLE_CONNECTIONS, descriptors));
+	curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long) descriptors);
 	return http;
 }
 
@@ -184,10 +192,15 @@ ewh_http_start(EwhHttp *http, EwhExchange *exchange)
 		CURL_CALL(curl_multi_add_handle(http->multi, transfer->easy));
 }
 
+/* How many more exchanges may be started; none while many names are being resolved. */
 int
 ewh_http_free_places(const EwhHttp *http)
 {
-	return http->max - http->under_way;
+	int			resolving = 0;
+
+	for (EwhTransfer *transfer = http->transfers; transfer != NULL; transfer = transfer->next)
+		resolving += !transfer->exchange->finished && ewh_transfer_resolving(transfer);
+	return resolving < MAX_RESOLVING ? http->max - http->under_way : 0;
 }
 
 int

@@ -27,6 +27,7 @@ typedef struct EwhExchange
 	int			status;			/* HTTP status; 0: no answer, `error` says why */
 	char	   *error;			/* NULL if an answer came */
 	EwhBytes	answer;
+	int			retry_after;	/* seconds the peer asks us to wait; 0: it does not */
 	int			ms;
 	bool		finished;
 	bool		taken;			/* handed out by ewh_http_next_finished() */
@@ -41,7 +42,6 @@ extern int	ewh_http_free_places(const EwhHttp *http);
 extern int	ewh_http_under_way(const EwhHttp *http);
 extern void ewh_http_wait(EwhHttp *http, long timeout_ms);
 extern EwhExchange *ewh_http_next_finished(const EwhHttp *http);
-extern char *ewh_http_answer_header(const EwhExchange *exchange, const char *name);
 extern void ewh_http_free_exchange(EwhExchange *exchange);
 
 extern int	ewh_http_timeout_ms(void);

@@ -28,7 +28,6 @@
 #define SECRET_TABLE "subscriber_secret"
 #define SECRET_PURPOSE "sign"
 #define SECRET_PREFIX "whsec_"
-#define MAX_RETRY_AFTER 604800	/* seconds worth reading; SQL bounds what is heeded */
 
 typedef struct Dispatch
 {
@@ -160,20 +159,6 @@ ewh_outbox_claim(int places, int lease_ms)
 	return claimed;
 }
 
-/* Seconds of a Retry-After header, or -1. Its date form (RFC 9110 section 10.2.3) is not read: our schedule holds then. */
-static int
-retry_after(const EwhExchange *exchange)
-{
-	char	   *text = exchange->status != 0 ? ewh_http_answer_header(exchange, "retry-after") : NULL;
-	char	   *end;
-	long		seconds;
-
-	if (text == NULL || *text < '0' || *text > '9')
-		return -1;
-	seconds = strtol(text, &end, 10);
-	return *end == '\0' ? (int) Min(seconds, MAX_RETRY_AFTER) : -1;
-}
-
 /* Keep what came of finished tries, in one statement. */
 void
 ewh_outbox_record(List *finished)
@@ -187,14 +172,13 @@ ewh_outbox_record(List *finished)
 	{
 		EwhExchange *exchange = lfirst(lc);
 		Dispatch   *d = exchange->job;
-		int			after = retry_after(exchange);
 
 		appendStringInfo(&json, "%c{\"company_id\":%d,\"subscriber_id\":%d,\"message_id\":" INT64_FORMAT ",\"try\":%d,\"ms\":%d",
 						 json.len == 0 ? '[' : ',', d->company_id, d->subscriber_id, d->message_id, d->try, exchange->ms);
 		if (exchange->status != 0)
 			appendStringInfo(&json, ",\"status\":%d", exchange->status);
-		if (after >= 0)
-			appendStringInfo(&json, ",\"retry_after\":%d", after);
+		if (exchange->retry_after > 0)
+			appendStringInfo(&json, ",\"retry_after\":%d", exchange->retry_after);
 		if (exchange->error != NULL)
 		{
 			appendStringInfoString(&json, ",\"error\":");
@@ -206,7 +190,6 @@ ewh_outbox_record(List *finished)
 	args[0] = DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
 	ewh_statement_run(EWH_RECORD_DISPATCHES, args, NULL, NULL, NULL);
 }
-
 
 /* url_refused(url text) */
 PG_FUNCTION_INFO_V1(erp_webhook_url_refused);

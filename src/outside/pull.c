@@ -238,11 +238,8 @@ ewh_pull_record(void *finished)
 	append_member(&json, "ref", call->ref);
 	append_member(&json, "error", is_token && exchange->error == NULL ?
 				  psprintf("the token request was answered %d", exchange->status) : exchange->error);
-	if (answered)
-	{
-		append_member(&json, "retry_after", ewh_http_answer_header(exchange, "retry-after"));
-		append_member(&json, "link", ewh_http_answer_header(exchange, "link"));
-	}
+	if (exchange->retry_after > 0)
+		appendStringInfo(&json, ",\"retry_after\":%d", exchange->retry_after);
 	appendStringInfoChar(&json, '}');
 
 	body = palloc(VARHDRSZ + exchange->answer.len);

@@ -27,6 +27,7 @@
 #define MAX_HEADERS			(32 * 1024)			/* bytes of an answer's headers */
 #define MAX_ANSWER			(64 * 1024)			/* of a body nobody reads: a subscriber's */
 #define CONNECT_TIMEOUT_MS	10000
+#define MAX_RETRY_AFTER		604800	/* seconds worth reading; SQL bounds what is heeded */
 
 static int	http_timeout = 30;
 static char *ca_file;
@@ -65,18 +66,14 @@ take_body(char *data, size_t size, size_t n, void *arg)
 	return 0;
 }
 
-/* curl callback: a header line. An interim answer (100, 103) is followed by another status line: start again. */
+/* curl callback: a header line. None is kept, all are counted, those of interim answers (100, 103) too. */
 static size_t
 take_header(char *data, size_t size, size_t n, void *arg)
 {
 	EwhTransfer *transfer = arg;
 
-	if (size * n > 5 && strncmp(data, "HTTP/", 5) == 0)
-	{
-		transfer->answer_headers.max -= transfer->answer_headers.len;
-		transfer->answer_headers.len = 0;
-	}
-	if (buffer_append(&transfer->answer_headers, data, size * n))
+	transfer->header_bytes += size * n;
+	if (transfer->header_bytes <= MAX_HEADERS)
 		return size * n;
 	transfer->refused = "the answer's headers are too large";
 	return 0;
@@ -236,7 +233,6 @@ ewh_transfer_make(EwhExchange *exchange)
 	transfer->exchange = exchange;
 	transfer->plain_http = strncmp(exchange->url, "http:", 5) == 0;
 	transfer->answer.max = exchange->max_answer != 0 ? exchange->max_answer : MAX_ANSWER;
-	transfer->answer_headers.max = MAX_HEADERS;
 	exchange->transfer = transfer;
 
 	if (refused == NULL && !set_headers(transfer))
@@ -256,6 +252,16 @@ ewh_transfer_make(EwhExchange *exchange)
 	return transfer;
 }
 
+/* Is the name of its host still being looked up? */
+bool
+ewh_transfer_resolving(const EwhTransfer *transfer)
+{
+	curl_off_t	us = 0;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_NAMELOOKUP_TIME_T, &us);
+	return us == 0;
+}
+
 /* A transfer has ended: copy what came back into the exchange. */
 void
 ewh_transfer_result(EwhTransfer *transfer, CURLcode code)
@@ -263,6 +269,7 @@ ewh_transfer_result(EwhTransfer *transfer, CURLcode code)
 	EwhExchange *exchange = transfer->exchange;
 	MemoryContext old = MemoryContextSwitchTo(exchange->context);
 	curl_off_t	us = 0;
+	curl_off_t	retry_after = 0;
 	long		status = 0;
 
 	curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T, &us);
@@ -270,6 +277,9 @@ ewh_transfer_result(EwhTransfer *transfer, CURLcode code)
 	exchange->ms = (int) (us / 1000);
 	if (code == CURLE_OK)
 	{
+		/* Seconds or a date, RFC 9110 section 10.2.3; one that has passed asks for nothing. */
+		curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after);
+		exchange->retry_after = (int) Min(Max(retry_after, 0), MAX_RETRY_AFTER);
 		exchange->status = (int) status;
 		exchange->answer.data = transfer->answer.data;
 		exchange->answer.len = transfer->answer.len;
@@ -298,32 +308,9 @@ ewh_transfer_free(EwhTransfer *transfer)
 		CURL_CALL(curl_easy_cleanup(transfer->easy));
 	curl_slist_free_all(transfer->headers);
 	free(transfer->answer.data);
-	free(transfer->answer_headers.data);
 	transfer->easy = NULL;
 	transfer->headers = NULL;
-	transfer->answer.data = transfer->answer_headers.data = NULL;
-}
-
-/* The value of a header of the answer, in CurrentMemoryContext, or NULL. Of a repeated one the first. */
-char *
-ewh_http_answer_header(const EwhExchange *exchange, const char *name)
-{
-	const char *line = exchange->transfer->answer_headers.data;
-	size_t		len = strlen(name);
-
-	while (line != NULL && *line != '\0')
-	{
-		const char *end = line + strcspn(line, "\r\n");
-
-		if (pg_strncasecmp(line, name, len) == 0 && line[len] == ':')
-		{
-			line += len + 1;
-			line += strspn(line, " \t");
-			return line < end ? pnstrdup(line, end - line) : pstrdup("");
-		}
-		line = end + strspn(end, "\r\n");
-	}
-	return NULL;
+	transfer->answer.data = NULL;
 }
 
 /* The longest one exchange can take. */

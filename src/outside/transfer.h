@@ -27,7 +27,7 @@ typedef struct EwhTransfer
 	CURL	   *easy;
 	struct curl_slist *headers;
 	EwhBuffer	answer;
-	EwhBuffer	answer_headers;
+	size_t		header_bytes;	/* of the answer so far */
 	const char *refused;		/* set by a callback: why it stopped the transfer */
 	bool		plain_http;
 	char		error[CURL_ERROR_SIZE];
@@ -48,6 +48,7 @@ typedef struct EwhTransfer
 	} while (0)
 
 extern EwhTransfer *ewh_transfer_make(EwhExchange *exchange);
+extern bool ewh_transfer_resolving(const EwhTransfer *transfer);
 extern void ewh_transfer_result(EwhTransfer *transfer, CURLcode code);
 extern void ewh_transfer_free(EwhTransfer *transfer);
 

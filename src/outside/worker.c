@@ -73,18 +73,20 @@ claim_exchanges(void *arg)
 	claim->exchanges = list_concat(calls, dispatches);
 }
 
-/* Claim what there are places for, and start it once that is committed. Returns how many exchanges were started. */
-static int
+/* Claim what there are places for, and start it once that is committed. Returns whether more may be due. */
+static bool
 claim(EwhHttp *http)
 {
 	Claim		claim = {ewh_http_free_places(http), NIL};
 	ListCell   *lc;
 
-	if (claim.places == 0 || !ewh_turn_guarded(claim_exchanges, &claim))
-		return 0;
+	if (claim.places == 0)
+		return true;
+	if (!ewh_turn_guarded(claim_exchanges, &claim))
+		return false;
 	foreach(lc, claim.exchanges)
 		ewh_http_start(http, lfirst(lc));
-	return list_length(claim.exchanges);
+	return claim.exchanges != NIL;
 }
 
 static void
@@ -182,18 +184,6 @@ set_session(void)
 	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION);
 }
 
-/* Is it time to look for work again? Also when a place became free, since more may be waiting for it. */
-static bool
-look_again(TimestampTz *next_look, bool place_free)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (now < *next_look && !place_free)
-		return false;
-	*next_look = TimestampTzPlusMilliseconds(now, worker_interval);
-	return true;
-}
-
 /* Sign in to the database this worker is for. */
 static void
 start_session(void)
@@ -215,7 +205,7 @@ erp_webhook_worker_main(Datum unused)
 {
 	TimestampTz next_look = 0;
 	TimestampTz next_upkeep = 0;
-	int			finished = 0;
+	bool		more = false;	/* may something be due that only a place is missing for? */
 	MemoryContext turn;
 	EwhHttp    *http;
 
@@ -226,16 +216,21 @@ erp_webhook_worker_main(Datum unused)
 	MemoryContextSwitchTo(turn);
 	for (;;)
 	{
+		bool		due;
+
 		reload();
-		if (look_again(&next_look, finished > 0) && extension_exists())
+		due = GetCurrentTimestamp() >= next_look;
+		if ((due || (more && ewh_http_free_places(http) > 0)) && extension_exists())
 		{
-			if (finished == 0)
+			if (due)
 				ewh_turn_guarded(do_chores, &next_upkeep);
-			claim(http);
+			more = claim(http);
 		}
+		if (due)
+			next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), worker_interval);
 		pgstat_report_activity(STATE_IDLE, NULL);
 		ewh_http_wait(http, worker_interval);
-		finished = record(http);
+		more |= record(http) > 0;
 		MemoryContextReset(turn);
 	}
 }
@@ -257,7 +252,7 @@ erp_webhook_run_jobs(PG_FUNCTION_ARGS)
 	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RUN_JOBS_MS);
 	TimestampTz next_upkeep = 0;
 	EwhHttp    *http;
-	int			started;
+	bool		more;
 
 	check_nonatomic(fcinfo);
 	ewh_statement_begin_procedure();
@@ -266,14 +261,15 @@ erp_webhook_run_jobs(PG_FUNCTION_ARGS)
 	do
 	{
 		ewh_turn_guarded(do_chores, &next_upkeep);
-		started = claim(http);
+		more = claim(http);
 		while (ewh_http_under_way(http) > 0)
 		{
 			ewh_http_wait(http, worker_interval);
-			if (record(http) > 0 && GetCurrentTimestamp() < end)
-				claim(http);
+			more |= record(http) > 0;
+			if (more && GetCurrentTimestamp() < end)
+				more = claim(http);
 		}
-	} while (started > 0 && GetCurrentTimestamp() < end);
+	} while (more && GetCurrentTimestamp() < end);
 	ewh_statement_end_procedure();
 	PG_RETURN_VOID();
 }

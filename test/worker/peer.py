@@ -8,17 +8,19 @@ what the test has put under /control/, so a run can be repeated.
 
   POST /hook/<name>              a subscriber; its behaviour is the <name>'s first word (see SUBSCRIBERS)
   GET  /stripe/v1/events         an event list with paging, newest first; /loop/v1/events the same, but it never ends
-  GET  /objects/…                an object put there by PUT /control/objects/…; 404 without one
+  GET  /objects/…                an object put there by PUT /control/objects/…; 404 without one. One put under "path?words" answers
+                                 where the query holds these words
   POST /token                    an access token (client credentials)
   any  /evil/<what>              what a hostile server answers (see EVIL)
-  PUT  /control/<key>            set a value;  GET /control/<key>  read one: received, calls, secrets, events
+  PUT  /control/<key>            set a value;  GET /control/<key>  read one: received, calls, load, secrets, events
 """
-import base64, gzip, hashlib, hmac, http.server, json, random, ssl, sys, threading, time, urllib.parse
+import base64, email.utils, gzip, hashlib, hmac, http.server, json, ssl, sys, threading, time, urllib.parse
 
 lock = threading.Lock()
 control = {"events": [], "secrets": {}, "objects": {}, "hidden": []}
 received = {}    # subscriber -> list of {id, try, body, at, signatures valid}
 calls = []       # every request: method, path, authorization
+load = {"connections": 0, "now": 0, "most": 0}    # handshakes so far; requests of subscribers under way now, and at most
 
 
 def fate(seed, *what):
@@ -36,6 +38,11 @@ def signature_secrets(headers, body):
         if "v1," + base64.b64encode(mac).decode() in headers.get("webhook-signature", "").split(" "):
             good.append(name)
     return good
+
+
+# Retry-After in its two forms, and a day that is not today's.
+LATER = {"later": lambda: "7200", "laterdate": lambda: email.utils.formatdate(time.time() + 7200, usegmt=True), "laterfar": lambda: "99999999",
+         "laterpast": lambda: "Wed, 21 Oct 2015 07:28:00 GMT", "laterodd": lambda: "soon"}
 
 
 class Peer(http.server.BaseHTTPRequestHandler):
@@ -72,7 +79,14 @@ class Peer(http.server.BaseHTTPRequestHandler):
         with lock:
             calls.append({"method": "POST", "path": self.path, "authorization": self.headers.get("authorization"), "body": body.decode("latin-1")[:2000]})
         if path.startswith("/hook/"):
-            self.hook(path[6:], body)
+            with lock:
+                load["now"] += 1
+                load["most"] = max(load["most"], load["now"])
+            try:
+                self.hook(path[6:], body)
+            finally:
+                with lock:
+                    load["now"] -= 1
         elif path == "/token":
             self.answer(200, {"access_token": "token-of-" + hashlib.sha256(body).hexdigest()[:8], "expires_in": 3600, "token_type": "bearer"})
         elif path.startswith("/evil/"):
@@ -85,7 +99,7 @@ class Peer(http.server.BaseHTTPRequestHandler):
         if url.path.startswith("/control/"):
             with lock:
                 key = url.path[9:]
-                return self.answer(200, {"received": received, "calls": calls}.get(key) if key in ("received", "calls") else control.get(key))
+                return self.answer(200, {"received": received, "calls": calls, "load": load}.get(key, control.get(key)))
         with lock:
             calls.append({"method": "GET", "path": self.path, "authorization": self.headers.get("authorization")})
         if url.path in ("/stripe/v1/events", "/loop/v1/events"):
@@ -93,10 +107,10 @@ class Peer(http.server.BaseHTTPRequestHandler):
         elif url.path.startswith("/evil/"):
             self.evil(url.path[6:])
         else:
-            self.object(url.path)
+            self.object(url.path, url.query)
 
     def do_PUT(self):
-        body, key = self.body(), urllib.parse.urlsplit(self.path).path[9:]
+        body, key = self.body(), self.path[9:]
         with lock:
             if key.startswith("objects/"):
                 control["objects"]["/" + key] = json.loads(body)
@@ -121,8 +135,10 @@ class Peer(http.server.BaseHTTPRequestHandler):
         if kind == "slow":
             time.sleep(control.get("slow", 3))
             return self.answer(200)
-        if kind == "later" and nth == 1:
-            return self.answer(503, headers=[("retry-after", "7200")])
+        if kind == "steady":
+            time.sleep(1)
+        if kind in LATER:
+            return self.answer(503, headers=[("retry-after", LATER[kind]())])
         if kind == "faulty":
             luck = fate(seed, name, wire, nth)
             if luck < 0.10:
@@ -142,6 +158,7 @@ class Peer(http.server.BaseHTTPRequestHandler):
     def events(self, query, loops):
         with lock:
             listed = [e for e in control["events"] if e["created"] >= int(query.get("created[gte]", 0))]
+        time.sleep(control.get("page_pause", 0))
         listed.sort(key=lambda e: (-e["created"], e["id"]))
         limit = min(int(query.get("limit", 10)), 100)
         start = 0
@@ -150,9 +167,10 @@ class Peer(http.server.BaseHTTPRequestHandler):
         page = listed[start:start + limit]
         self.answer(200, {"object": "list", "data": page, "has_more": loops or start + limit < len(listed)})
 
-    def object(self, path):
+    def object(self, path, query=""):
         with lock:
-            found = control["objects"].get(path)
+            found = next((value for key, value in control["objects"].items() if key.startswith(path + "?") and key.split("?", 1)[1] in query),
+                         control["objects"].get(path))
         if found is None:
             return self.answer(404, {"error": "no such object"})
         if isinstance(found, dict) and "$status" in found:
@@ -197,12 +215,14 @@ class Peer(http.server.BaseHTTPRequestHandler):
 
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = 256
+    request_queue_size = 1024
 
     def finish_request(self, request, address):
         try:
             request.settimeout(30)
             request = tls.wrap_socket(request, server_side=True)
+            with lock:
+                load["connections"] += 1
         except (ssl.SSLError, OSError):
             return
         super().finish_request(request, address)

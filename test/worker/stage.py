@@ -72,8 +72,10 @@ class Stage:
             f"erp_webhook.ca_file = '{self.path('ca.pem')}'", f"erp_webhook.allowed_addresses = '127.0.0.1:{self.port}'",
             "erp_webhook.worker_interval = 50", "erp_webhook.http_timeout = 2", "erp_webhook.retry_scale = 0.00001",
             "wal_level = replica", "max_wal_senders = 4", "hot_standby = on"])
-        # A proxy in the environment must not be used: this one answers nobody.
-        self.server_env = dict(os.environ, LD_PRELOAD=self.path("resolver.so"), EWH_TEST_HOSTS=self.path("hosts"),
+        # A proxy in the environment must not be used, nor a password in the home directory: this proxy answers nobody.
+        with open(self.path(".netrc"), "w") as f:
+            f.write("machine peer.test login netrc password netrc\n")
+        self.server_env = dict(os.environ, LD_PRELOAD=self.path("resolver.so"), EWH_TEST_HOSTS=self.path("hosts"), HOME=self.dir,
                                https_proxy="http://127.0.0.1:9", ALL_PROXY="http://127.0.0.1:9")
         subprocess.run([cluster, "start", self.path("cluster")], check=True, env=dict(self.server_env, CLUSTER_CONF=conf), stdout=subprocess.DEVNULL)
         shown = subprocess.run([cluster, "env", self.path("cluster")], check=True, capture_output=True, text=True).stdout
