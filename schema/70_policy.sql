@@ -119,3 +119,19 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.check_policy(text, text) IS 'raises where a policy or its value is not one';
+
+-- Whoever settles reads the policies, and all of a batch must be settled by the same. So settling shares this lock of its
+-- company until it commits, and set_policy() takes it alone: it waits for those who settle by the old policies and holds up
+-- the next until all is settled by the new. None falls between, and none meets its many row locks halfway. Reports take
+-- no part in it, nor do other companies.
+CREATE FUNCTION erp_webhook.keep_policies(company_id int) RETURNS void
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT pg_catalog.pg_advisory_xact_lock_shared('erp_webhook.policy'::regclass::oid::int, company_id) $$;
+COMMENT ON FUNCTION erp_webhook.keep_policies(int) IS 'until COMMIT no policy of the company changes; waits for one that is changing';
+
+CREATE FUNCTION erp_webhook.change_policies(company_id int) RETURNS void
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT pg_catalog.pg_advisory_xact_lock('erp_webhook.policy'::regclass::oid::int, company_id) $$;
+COMMENT ON FUNCTION erp_webhook.change_policies(int) IS 'until COMMIT nobody else settles anything of the company';

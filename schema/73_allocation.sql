@@ -85,8 +85,7 @@ CREATE FUNCTION erp_webhook.receipts_standing(company_id int, groups erp_webhook
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
   WITH figures AS (
-    SELECT f.*, greatest(0, f.captured - f.reversed - greatest(0, f.withdrawn - f.reinstated) - f.refunded) AS strength,
-           bool_or(f.at IS NOT NULL) OVER (PARTITION BY f.source_id, f.object, f.object_ref) AS came
+    SELECT f.*, greatest(0, f.captured - f.reversed - greatest(0, f.withdrawn - f.reinstated) - f.refunded) AS strength
     FROM erp_webhook.receipt_figures(receipts_standing.company_id, receipts_standing.groups) f
   ), owner AS (
     SELECT DISTINCT ON (n.source_id, n.object, n.object_ref) n.source_id, n.object, n.object_ref, n.account_id
@@ -94,9 +93,8 @@ BEGIN ATOMIC
     WHERE n.invoice_id IS NOT NULL ORDER BY n.source_id, n.object, n.object_ref, n.n
   )
   SELECT f.source_id, f.object, f.object_ref, f.currency,
-         CASE WHEN f.came OR f.object = 'bank' THEN
-           coalesce(erp_webhook.linked_account(receipts_standing.company_id, f.source_id, o.account_ref),
-                    erp_webhook.linked_account(receipts_standing.company_id, f.source_id, o.subscription_ref), w.account_id) END, f.at,
+         coalesce(erp_webhook.linked_account(receipts_standing.company_id, f.source_id, o.account_ref),
+                  erp_webhook.linked_account(receipts_standing.company_id, f.source_id, o.subscription_ref), w.account_id), f.at,
          f.captured - f.reversed - greatest(0, f.withdrawn - f.reinstated) - f.refunded, f.strength,
          greatest(0, least(f.strength + f.credited, f.captured - f.reversed)),
          coalesce(erp_webhook.policy_on(receipts_standing.company_id, 'allocate',

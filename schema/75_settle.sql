@@ -275,6 +275,7 @@ DECLARE
   posted bigint[];
   bound constant boolean := EXISTS (SELECT FROM erp_webhook.binding b WHERE b.company_id = company);
 BEGIN
+  PERFORM erp_webhook.keep_policies(company);
   IF bound THEN
     PERFORM erp_webhook.read_component(company, s);
   END IF;
@@ -347,6 +348,7 @@ DECLARE
   facts erp_webhook.event[];
   posted int;
 BEGIN
+  PERFORM erp_webhook.keep_policies(company_id);
   IF (SELECT bool_and(erp_webhook.is_plain(e)) FROM unnest(events) e) THEN
     BEGIN
       posted := erp_webhook.settle_plain(company_id, events);
@@ -365,35 +367,6 @@ END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.settle(int, erp_webhook.event[]) FROM PUBLIC;
 COMMENT ON FUNCTION erp_webhook.settle(int, erp_webhook.event[]) IS 'settle facts (applied events) of one company; may be called again with any of them; returns the vouchers posted';
-
--- Invoices that appear or change.
-CREATE FUNCTION erp_webhook.settle_invoices(company_id int, invoices bigint[], accounts int[] DEFAULT '{}', created boolean DEFAULT false, voided boolean DEFAULT false)
-RETURNS int
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
-AS $$
-#variable_conflict use_column
-DECLARE
-  company constant int := settle_invoices.company_id;
-  s erp_webhook.scope;
-BEGIN
-  SELECT '{}', '{}', '{}', '{}', erp_webhook.join_ids(settle_invoices.invoices, NULL), settle_invoices.accounts, '{}', '{}', '{}', '{}', NULL INTO s;
-  IF settle_invoices.created THEN
-    SELECT array_agg(i.number) INTO s.created FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (settle_invoices.invoices);
-    SELECT coalesce(array_agg(DISTINCT u.subscription_ref), '{}') INTO s.subscriptions
-    FROM erp_webhook.reference r JOIN erp_webhook.subscription u ON u.company_id = company AND u.source_id = r.source_id AND u.subscription_ref = r.object_ref
-    WHERE r.company_id = company AND r.ref = ANY (s.created) AND r.object = 'subscription';
-  END IF;
-  RETURN erp_webhook.settle_scope(company, s, NULL, CASE WHEN settle_invoices.voided THEN settle_invoices.invoices END);
-END
-$$;
-REVOKE ALL ON FUNCTION erp_webhook.settle_invoices(int, bigint[], int[], boolean, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.settle_invoices(int, bigint[], int[], boolean, boolean) IS 'settle what waits for invoices that appeared or changed';
 
 -- Objects whose booking depends on more than their facts: a payout or bank line that was matched, unmatched, decided.
 CREATE FUNCTION erp_webhook.settle_objects(company_id int, keys erp_webhook.object_key[]) RETURNS int
@@ -416,51 +389,3 @@ END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.settle_objects(int, erp_webhook.object_key[]) FROM PUBLIC;
 COMMENT ON FUNCTION erp_webhook.settle_objects(int, erp_webhook.object_key[]) IS 'settle payments, payouts or bank lines again; returns the vouchers posted';
-
-CREATE FUNCTION erp_webhook.settle_new_invoices() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  fresh record;
-BEGIN
-  IF erp_webhook.restoring() THEN
-    RETURN NULL;
-  END IF;
-  -- A bulk load is settled in portions, so that memory stays flat.
-  FOR fresh IN
-    SELECT n.company_id, array_agg(n.invoice_id) AS ids, bool_or((n.paid, n.credited, n.written_off, n.elsewhere) <> (0, 0, 0, 0) OR n.state <> 'open') AS derived
-    FROM (SELECT i.*, row_number() OVER (PARTITION BY i.company_id ORDER BY i.invoice_id) AS n FROM new_invoice i
-          WHERE i.erp_key IS NULL) n  -- the shadow of an ERP's document is settled by whoever read it
-    GROUP BY n.company_id, n.n / 10000 ORDER BY n.company_id, n.n / 10000
-  LOOP
-    IF fresh.derived THEN
-      RAISE EXCEPTION 'paid, credited, written_off and state of an invoice are derived' USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    PERFORM erp_webhook.issue(fresh.company_id, fresh.ids);
-  END LOOP;
-  RETURN NULL;
-END
-$$;
-REVOKE ALL ON FUNCTION erp_webhook.settle_new_invoices() FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.settle_new_invoices() IS 'trigger: books new invoices, and settles what waited for them';
-CREATE TRIGGER settle_new_invoices AFTER INSERT ON erp_webhook.invoice REFERENCING NEW TABLE AS new_invoice
-  FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.settle_new_invoices();
-
-CREATE FUNCTION erp_webhook.settle_changed_invoice() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  IF NOT erp_webhook.restoring() THEN
-    PERFORM erp_webhook.settle_invoices(NEW.company_id, ARRAY[NEW.invoice_id], ARRAY[OLD.account_id, NEW.account_id]);
-  END IF;
-  RETURN NULL;
-END
-$$;
-REVOKE ALL ON FUNCTION erp_webhook.settle_changed_invoice() FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.settle_changed_invoice() IS 'trigger: settles again what a corrected invoice changes';
-CREATE TRIGGER settle_changed_invoice AFTER UPDATE OF total, tax, account_id, due_on, issued_on, subscription_ref ON erp_webhook.invoice
-  FOR EACH ROW WHEN (NEW.erp_key IS NULL AND (OLD.total, OLD.tax, OLD.account_id, OLD.due_on, OLD.issued_on, OLD.subscription_ref)
-    IS DISTINCT FROM (NEW.total, NEW.tax, NEW.account_id, NEW.due_on, NEW.issued_on, NEW.subscription_ref))
-  EXECUTE FUNCTION erp_webhook.settle_changed_invoice();

@@ -36,10 +36,12 @@ AS $$
 #variable_conflict use_column
 DECLARE
   company constant int := issue.company_id;
-  closed constant date := erp_webhook.closed_until(company);
+  closed date;
   numbers text[];
   concerned bigint[];
 BEGIN
+  PERFORM erp_webhook.keep_policies(company);
+  closed := erp_webhook.closed_until(company);
   SELECT array_agg(i.number) INTO numbers FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (invoices);
   PERFORM erp_webhook.meet(company, array_fill('invoice'::text, ARRAY[cardinality(numbers)]), numbers);
   concerned := erp_webhook.spoken_of(company, invoices);

@@ -10,7 +10,7 @@ COMMENT ON FUNCTION erp_webhook.is_status(erp_webhook.event) IS 'does a failure 
 -- Everything that says whether a subscription is paid: its own events, payments of it (success and failure), and
 -- receipts that name one of its invoices (success only).
 CREATE FUNCTION erp_webhook.facts_of_subscriptions(company_id int, refs text[]) RETURNS TABLE (
-  source_id int, subscription_ref text, at timestamptz, own boolean, success boolean, failure boolean, cancels boolean, fact erp_webhook.event)
+  source_id int, subscription_ref text, moment timestamptz, at timestamptz, own boolean, success boolean, failure boolean, cancels boolean, fact erp_webhook.event)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
   WITH known AS (
@@ -24,11 +24,14 @@ BEGIN ATOMIC
     SELECT k.source_id, k.subscription_ref, false, r.source_id, r.object, r.object_ref
     FROM known k
     JOIN erp_webhook.invoice i ON i.company_id = k.company_id AND i.subscription_ref = k.subscription_ref
-    JOIN LATERAL (
+    CROSS JOIN LATERAL (
       SELECT r.source_id, r.object, r.object_ref FROM erp_webhook.reference r
       WHERE r.company_id = i.company_id AND r.ref = i.number AND r.object <> 'subscription'
-      UNION SELECT a.source_id, a.object, a.object_ref FROM erp_webhook.allocation a
-      WHERE a.company_id = i.company_id AND a.invoice_id = i.invoice_id) r ON true
+      UNION SELECT o.source_id, o.object, o.object_ref FROM erp_webhook.money_object o
+      WHERE o.company_id = i.company_id AND o.subscription_ref = i.subscription_ref) r
+    -- Money that comes to an invoice only because it is the oldest names nothing.
+    WHERE i.invoice_id IN (SELECT n.invoice_id FROM erp_webhook.invoices_named(
+      facts_of_subscriptions.company_id, ARRAY[ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key]) n)
   ), told AS (
     SELECT k.company_id, k.source_id, k.subscription_ref, true AS own, f.event_id FROM known k CROSS JOIN LATERAL unnest(k.facts) f (event_id)
     UNION
@@ -38,12 +41,13 @@ BEGIN ATOMIC
     CROSS JOIN LATERAL unnest((m.o).facts) f (event_id)
     WHERE (m.o).object IN ('payment', 'bank')
   )
-  SELECT t.source_id, t.subscription_ref, date_trunc('second', erp_webhook.moment(e.occurred_at, e.signed_at, e.received_at), 'UTC'), t.own,
+  SELECT t.source_id, t.subscription_ref, m.moment, date_trunc('second', m.moment, 'UTC'), t.own,
          e.kind IN ('payment.succeeded', 'bank.credit', 'subscription.recovered'),
          t.own AND e.kind IN ('subscription.payment_failed', 'payment.failed', 'payment.reversed'), e.kind = 'subscription.cancelled', e.fact
   FROM told t
   CROSS JOIN LATERAL (SELECT e AS fact, e.* FROM erp_webhook.event e
-                      WHERE e.company_id = t.company_id AND e.event_id = t.event_id AND e.state = 'applied' OFFSET 0) e;
+                      WHERE e.company_id = t.company_id AND e.event_id = t.event_id AND e.state = 'applied' OFFSET 0) e
+  CROSS JOIN LATERAL (SELECT erp_webhook.moment(e.occurred_at, e.signed_at, e.received_at)) m (moment);
 END;
 COMMENT ON FUNCTION erp_webhook.facts_of_subscriptions(int, text[]) IS 'what says whether subscriptions are paid';
 
@@ -62,10 +66,10 @@ BEGIN
   ), last AS (
     SELECT f.source_id, f.subscription_ref, max(f.at) FILTER (WHERE f.success) AS success,
            max(f.at) FILTER (WHERE f.cancels) AS cancelled, max(f.at) FILTER (WHERE (f.fact).kind = 'subscription.recovered') AS recovered,
-           (array_agg((f.fact).account_ref ORDER BY f.at, (f.fact).external_id COLLATE "C") FILTER (WHERE f.own AND (f.fact).account_ref IS NOT NULL))[1] AS account_ref
+           (array_agg((f.fact).account_ref ORDER BY f.moment, (f.fact).external_id COLLATE "C") FILTER (WHERE f.own AND (f.fact).account_ref IS NOT NULL))[1] AS account_ref
     FROM fact f GROUP BY f.source_id, f.subscription_ref
   ), named AS (
-    SELECT f.source_id, f.subscription_ref, array_agg(r.ref ORDER BY f.at, (f.fact).external_id COLLATE "C", r.n) AS refs
+    SELECT f.source_id, f.subscription_ref, array_agg(r.ref ORDER BY f.moment, (f.fact).external_id COLLATE "C", r.n) AS refs
     FROM fact f CROSS JOIN LATERAL unnest((f.fact).correlation) WITH ORDINALITY r (ref, n)
     WHERE f.own AND (f.fact).subscription_ref = f.subscription_ref GROUP BY f.source_id, f.subscription_ref
   ), since AS (

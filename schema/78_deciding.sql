@@ -77,9 +77,7 @@ DECLARE
   from_day date := set_policy.valid_from;
 BEGIN
   PERFORM erp_webhook.check_policy(set_policy.policy, set_policy.value);
-  -- Whoever settles has read the policies. So this waits for those who settle by the old ones, and holds up the next until
-  -- all is settled by the new: none falls between, and none meets our many locks halfway.
-  LOCK TABLE erp_webhook.policy IN ACCESS EXCLUSIVE MODE;
+  PERFORM erp_webhook.change_policies(this);
   closed := erp_webhook.closed_until(this);
   open_from := CASE WHEN closed = '-infinity' THEN '-infinity'::date ELSE closed + 1 END;
   IF set_policy.policy = 'closed_until' THEN

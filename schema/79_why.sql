@@ -6,9 +6,10 @@ RETURNS TABLE (depth int, what text, ref text, amount numeric, currency text, at
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+  SELECT erp_webhook.find_company(why.company);  -- raises where there is none; in the query below no row might ask it
   WITH invoice AS (
-    SELECT i.* FROM erp_webhook.invoice i
-    WHERE i.company_id = erp_webhook.find_company(why.company) AND i.number = why.invoice_number
+    SELECT i.* FROM erp_webhook.company c JOIN erp_webhook.invoice i ON i.company_id = c.company_id
+    WHERE c.name = why.company AND i.number = why.invoice_number
   ), receipt AS (
     SELECT a.*, i.currency, row_number() OVER (ORDER BY min(o.succeeded_at), a.source_id, a.object_ref COLLATE "C") AS n
     FROM invoice i

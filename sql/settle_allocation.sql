@@ -55,6 +55,22 @@ SELECT number, paid, written_off, due, state FROM pg_temp.invoices WHERE number 
 SELECT erp_webhook.set_policy('alloc', 'tolerance', '0');
 SELECT number, paid, written_off, due, state FROM pg_temp.invoices WHERE number IN ('L-5', 'L-6') ORDER BY 1;
 
+-- What takes back follows its payment, though that never succeeded: the references say whose it is.
+INSERT INTO erp_webhook.account (company_id, account_no, currency) VALUES (:company, 'C-2', 'EUR');
+INSERT INTO erp_webhook.invoice (company_id, number, account_id, currency, total, due_on)
+  SELECT :company, 'L-8', account_id, 'EUR', 25, '2025-12-01' FROM erp_webhook.account WHERE company_id = :company AND account_no = 'C-2';
+INSERT INTO erp_webhook.event (company_id, source_id, external_id, kind, state, occurred_at, received_at, object_ref, payment_ref, correlation, amount, currency)
+  VALUES (:company, :source, 'pending', 'payment.pending', 'applied', '2025-10-09 16:00+00', now(), 'a8', 'a8', '{L-8}', 5, 'EUR');
+SELECT pg_temp.refund('r8', 'a8', 5);
+SELECT kind, reason FROM erp_webhook.exceptions WHERE company_id = :company AND payment_ref = 'a8';
+SELECT account_no, balance FROM erp_webhook.account_balance WHERE company_id = :company AND account_no = 'C-2';
+
+-- What could never be paid exactly is refused.
+INSERT INTO erp_webhook.invoice (company_id, number, account_id, currency, total, due_on) VALUES (:company, 'L-9', :account_id, 'EUR', 5.001, '2025-11-01');
+INSERT INTO erp_webhook.invoice (company_id, number, account_id, currency, total, due_on) VALUES (:company, 'L-9', :account_id, 'JPY', 5.5, '2025-11-01');
+INSERT INTO erp_webhook.invoice (company_id, number, account_id, currency, total, tax, due_on) VALUES (:company, 'L-9', :account_id, 'EUR', 5.0000, 0.001, '2025-11-01');
+UPDATE erp_webhook.invoice SET total = 40.555 WHERE company_id = :company AND number = 'L-5';
+
 -- A corrected total, and an invoice that should not have been.
 UPDATE erp_webhook.invoice SET total = 30 WHERE company_id = :company AND number = 'L-2';
 SELECT erp_webhook.void_invoice('alloc', 'L-3');

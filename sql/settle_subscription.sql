@@ -52,5 +52,17 @@ SELECT erp_webhook.link_account('subs-shop', 'cus_9', 'C-1');
 SELECT * FROM pg_temp.state ORDER BY 1, 3;
 SELECT kind FROM erp_webhook.exceptions WHERE company_id = :company;
 
+-- Money that comes to its invoice only because that is the oldest names nothing, and restores nobody.
+SELECT erp_webhook.set_policy('subs', 'allocate', 'due_date');
+INSERT INTO erp_webhook.account (company_id, account_no, currency) VALUES (:company, 'C-3', 'EUR');
+INSERT INTO erp_webhook.invoice (company_id, number, account_id, currency, total, due_on, subscription_ref)
+  SELECT :company, n, a.account_id, 'EUR', 20, d, s FROM erp_webhook.account a, (VALUES ('SUB-3', date '2025-10-01', 'sub_3'), ('SUB-4', '2025-11-01', NULL)) v (n, d, s)
+  WHERE a.company_id = :company AND a.account_no = 'C-3';
+SELECT pg_temp.tell('subscription.payment_failed', 'f10', 1000, 'sub_3'), pg_temp.tell('payment.succeeded', 'p10', 1100, NULL, 'SUB-4');
+SELECT number, paid FROM erp_webhook.invoice WHERE company_id = :company AND number IN ('SUB-3', 'SUB-4') ORDER BY 1;
+SELECT * FROM pg_temp.state WHERE account_no = 'C-3';
+SELECT pg_temp.tell('payment.succeeded', 'p11', 1200, 'sub_3');
+SELECT * FROM pg_temp.state WHERE account_no = 'C-3';
+
 SELECT erp_webhook.set_policy('subs', 'suspend', 'sometimes');
 SELECT erp_webhook.settle_again('subs') AS again, (SELECT count(*) FROM erp_webhook.audit('subs')) AS breaches;

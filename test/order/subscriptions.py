@@ -85,7 +85,8 @@ def interval(value):
 def account_of_subscription(company, source, ref, facts):
     """Its link, else the link of its customer, else its invoices, else the invoices its facts name."""
     ours = sorted((f for f in facts if f.source == source and f.subscription_ref == ref), key=lambda f: f.order)
-    for external in [ref, *(f.account_ref for f in ours if f.account_ref)]:
+    customer = next((f.account_ref for f in ours if f.account_ref), None)         # 1.2: the first known
+    for external in (ref, customer):
         if (source, external) in company.links:
             return company.links[source, external]
     own = by_due_date(i for i in company.invoices.values() if i.subscription_ref == ref)

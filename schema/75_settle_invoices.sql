@@ -1,0 +1,101 @@
+-- Invoices that appear or change: users INSERT, COPY and UPDATE them; triggers settle what that touches.
+
+CREATE FUNCTION erp_webhook.settle_invoices(company_id int, invoices bigint[], accounts int[] DEFAULT '{}', created boolean DEFAULT false, voided boolean DEFAULT false)
+RETURNS int
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+  company constant int := settle_invoices.company_id;
+  s erp_webhook.scope;
+BEGIN
+  SELECT '{}', '{}', '{}', '{}', erp_webhook.join_ids(settle_invoices.invoices, NULL), settle_invoices.accounts, '{}', '{}', '{}', '{}', NULL INTO s;
+  IF settle_invoices.created THEN
+    SELECT array_agg(i.number) INTO s.created FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (settle_invoices.invoices);
+    SELECT coalesce(array_agg(DISTINCT u.subscription_ref), '{}') INTO s.subscriptions
+    FROM erp_webhook.reference r JOIN erp_webhook.subscription u ON u.company_id = company AND u.source_id = r.source_id AND u.subscription_ref = r.object_ref
+    WHERE r.company_id = company AND r.ref = ANY (s.created) AND r.object = 'subscription';
+  END IF;
+  RETURN erp_webhook.settle_scope(company, s, NULL, CASE WHEN settle_invoices.voided THEN settle_invoices.invoices END);
+END
+$$;
+REVOKE ALL ON FUNCTION erp_webhook.settle_invoices(int, bigint[], int[], boolean, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION erp_webhook.settle_invoices(int, bigint[], int[], boolean, boolean) IS 'settle what waits for invoices that appeared or changed';
+
+-- What cannot be paid exactly is not issued. Facts are held to the same (SETTLEMENT 1.9).
+CREATE FUNCTION erp_webhook.check_decimals(currency text, given int) RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF given > erp_webhook.digits_of(currency) THEN
+    RAISE EXCEPTION 'an amount of % has at most % decimals, not %', currency, erp_webhook.digits_of(currency), given USING ERRCODE = 'check_violation';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.check_decimals(text, int) IS 'raises where an amount has more decimals than its currency';
+
+CREATE FUNCTION erp_webhook.settle_new_invoices() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  fresh record;
+  decimals record;
+BEGIN
+  IF erp_webhook.restoring() THEN
+    RETURN NULL;
+  END IF;
+  FOR decimals IN
+    SELECT n.currency, max(greatest(min_scale(n.total), min_scale(n.tax))) AS given FROM new_invoice n WHERE n.erp_key IS NULL GROUP BY n.currency
+  LOOP
+    PERFORM erp_webhook.check_decimals(decimals.currency, decimals.given);
+  END LOOP;
+  -- A bulk load is settled in portions, so that memory stays flat.
+  FOR fresh IN
+    SELECT n.company_id, array_agg(n.invoice_id) AS ids, bool_or((n.paid, n.credited, n.written_off, n.elsewhere) <> (0, 0, 0, 0) OR n.state <> 'open') AS derived
+    FROM (SELECT i.*, row_number() OVER (PARTITION BY i.company_id ORDER BY i.invoice_id) AS n FROM new_invoice i
+          WHERE i.erp_key IS NULL) n  -- the shadow of an ERP's document is settled by whoever read it
+    GROUP BY n.company_id, n.n / 10000 ORDER BY n.company_id, n.n / 10000
+  LOOP
+    IF fresh.derived THEN
+      RAISE EXCEPTION 'paid, credited, written_off and state of an invoice are derived' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    PERFORM erp_webhook.issue(fresh.company_id, fresh.ids);
+  END LOOP;
+  RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION erp_webhook.settle_new_invoices() FROM PUBLIC;
+COMMENT ON FUNCTION erp_webhook.settle_new_invoices() IS 'trigger: books new invoices, and settles what waited for them';
+CREATE TRIGGER settle_new_invoices AFTER INSERT ON erp_webhook.invoice REFERENCING NEW TABLE AS new_invoice
+  FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.settle_new_invoices();
+
+CREATE FUNCTION erp_webhook.settle_changed_invoice() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF NOT erp_webhook.restoring() THEN
+    -- We hold the row already. Waiting for set_policy() now, which will want that row, would be a deadlock.
+    IF NOT pg_try_advisory_xact_lock_shared('erp_webhook.policy'::regclass::oid::int, NEW.company_id) THEN
+      RAISE EXCEPTION 'a policy of this company is just being changed' USING ERRCODE = 'lock_not_available', HINT = 'Try again when it is done.';
+    END IF;
+    PERFORM erp_webhook.check_decimals(NEW.currency, greatest(min_scale(NEW.total), min_scale(NEW.tax)));
+    PERFORM erp_webhook.settle_invoices(NEW.company_id, ARRAY[NEW.invoice_id], ARRAY[OLD.account_id, NEW.account_id]);
+  END IF;
+  RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION erp_webhook.settle_changed_invoice() FROM PUBLIC;
+COMMENT ON FUNCTION erp_webhook.settle_changed_invoice() IS 'trigger: settles again what a corrected invoice changes';
+CREATE TRIGGER settle_changed_invoice AFTER UPDATE OF total, tax, account_id, due_on, issued_on, subscription_ref ON erp_webhook.invoice
+  FOR EACH ROW WHEN (NEW.erp_key IS NULL AND (OLD.total, OLD.tax, OLD.account_id, OLD.due_on, OLD.issued_on, OLD.subscription_ref)
+    IS DISTINCT FROM (NEW.total, NEW.tax, NEW.account_id, NEW.due_on, NEW.issued_on, NEW.subscription_ref))
+  EXECUTE FUNCTION erp_webhook.settle_changed_invoice();
