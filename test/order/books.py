@@ -175,7 +175,10 @@ def exceptions(company, facts, found, known, ordered, rest, subs):
         if r.reinstated > r.withdrawn:
             out.add(("unattributed", r.payment.source, r.payment.ref))
     captured = {(r.payment.source, r.payment.ref, r.currency) for r in ordered}
+    refunds = [t for t in found if t.family == "refund"]
     for t in found:
+        if t.family == "total" and not excess_of_total(t, refunds):
+            continue                                             # it says nothing that is not known
         if t.family in ("refund", "total", "reversal", "withdrawn", "reinstated") and t.counts:
             if not known[t.source, t.payment_ref].succeeded:
                 out.add(("unattributed", t.source, t.payment_ref or t.ref))
