@@ -55,8 +55,8 @@ AS $$
          round(CASE WHEN j.lines > 0 AND NOT j.other_currency THEN j.bank - j.said
                     WHEN j.state IN ('missing_at_bank', 'currency_mismatch') OR j.difference_to IS NOT NULL THEN -j.said ELSE 0 END, j.digits),
          greatest(erp_webhook.report_day(reconciled_payouts.company_id) - (j.p).day, 0),
-         concat_ws('; ', erp_webhook.reconciliation_advice(j.state, 'payout'), CASE WHEN j.other_currency THEN 'the bank says ' || j.other_amount || ' ' || j.other END,
-                   CASE WHEN j.difference_to IS NOT NULL AND j.bank IS DISTINCT FROM j.said THEN 'the difference is in ' || j.difference_to END),
+         nullif(concat_ws('; ', erp_webhook.reconciliation_advice(j.state, 'payout'), CASE WHEN j.other_currency THEN 'the bank says ' || j.other_amount || ' ' || j.other END,
+                   CASE WHEN j.difference_to IS NOT NULL AND j.bank IS DISTINCT FROM j.said THEN 'the difference is in ' || j.difference_to END), ''),
          j.rule, erp_webhook.equation_text(t.payments, t.gross, t.fees, t.refunds, t.disputes, (j.p).amount),
          j.reference, j.counterparty,
          erp_webhook.latest_assignment(reconciled_payouts.company_id, (j.p).object_ref)

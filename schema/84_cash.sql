@@ -194,7 +194,7 @@ BEGIN
     UNION ALL SELECT * FROM erp_webhook.captures_to_come(id, today) WHERE scenario <> 'sure'
     UNION ALL SELECT * FROM erp_webhook.invoices_to_come(id, today) f WHERE scenario = 'expected' OR scenario = 'cautious' AND f.late - today <= 90
     UNION ALL
-    SELECT d.day, d.day, d.day, 'planned', p.scenario, p.what, p.amount::numeric, p.currency, true, CASE WHEN p.due_on < today THEN format('planned for %s', to_char(p.due_on, 'YYYY-MM-DD')) ELSE 'planned' END
+    SELECT d.day, d.day, d.day, 'planned', 'planned_cash', p.what, p.amount::numeric, p.currency, true, CASE WHEN p.due_on < today THEN format('planned for %s', to_char(p.due_on, 'YYYY-MM-DD')) ELSE 'planned' END
     FROM erp_webhook.planned_cash p CROSS JOIN LATERAL (SELECT greatest(p.due_on, today + 1)) d (day)
     WHERE p.company_id = id AND p.came_on IS NULL AND p.scenario IN ('expected', forecast_items.scenario)) i
   WHERE CASE scenario WHEN 'cautious' THEN i.late ELSE i.day END <= today + days

@@ -1,7 +1,7 @@
 -- The page, ground: text into HTML, rows into a table with its CSV, the style. No script, no outside resource.
 --
--- A table is headings, a kind for each column (text, ref, long, money, number, date, state) and rows as jsonb arrays (numbers in jsonb are
--- exact decimals). Everything from the database passes html() on its way into the page, and csv_cell() into a file.
+-- A table is headings, a kind for each column and rows as jsonb arrays (numbers in jsonb are exact decimals). Kinds: text, ref, long, date,
+-- state, number; money; balance, which is bad below zero; difference, which is bad unless zero. Everything from the database passes html() on its way into the page, and csv_cell() into a file.
 
 CREATE FUNCTION erp_webhook.html(written text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -16,7 +16,7 @@ COMMENT ON FUNCTION erp_webhook.money_text(numeric) IS 'an amount to look at: gr
 -- A spreadsheet takes a text that begins like a formula for one.
 CREATE FUNCTION erp_webhook.csv_cell(written text, kind text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN written IS NULL THEN '' WHEN kind IN ('money', 'number') THEN written
+RETURN CASE WHEN written IS NULL THEN '' WHEN kind IN ('money', 'balance', 'difference', 'number') THEN written
             ELSE '"' || replace(CASE WHEN written ~ '^[=+@\t\r-]' THEN '''' || written ELSE written END, '"', '""') || '"' END;
 COMMENT ON FUNCTION erp_webhook.csv_cell(text, text) IS 'one value of a CSV file; what a spreadsheet would run begins with an apostrophe';
 
@@ -38,9 +38,13 @@ COMMENT ON FUNCTION erp_webhook.state_class(text) IS 'how a state looks on the p
 
 CREATE FUNCTION erp_webhook.page_cell(value text, kind text, heading text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN format('<td class="%s" data-label="%s">%s</td>', CASE WHEN kind = 'money' AND value LIKE '-%' THEN 'money negative' WHEN kind = 'money' AND value ~ '^0(\.0*)?$' THEN 'money none' WHEN kind = 'state' THEN 'ref' ELSE kind END, erp_webhook.html(heading),
+RETURN format('<td class="%s" data-label="%s">%s</td>',
+  CASE WHEN kind IN ('money', 'balance', 'difference') THEN concat_ws(' ', 'money',
+         CASE WHEN value ~ '^-?0(\.0*)?$' THEN 'none' WHEN kind = 'difference' AND value <> '' OR kind = 'balance' AND value LIKE '-%' THEN 'bad' END)
+       WHEN kind = 'state' THEN 'ref' ELSE kind END,
+  erp_webhook.html(heading),
   CASE WHEN value IS NULL OR value = '' THEN '<span class="none" aria-label="none">–</span>'
-       WHEN kind = 'money' THEN erp_webhook.money_text(value::numeric)
+       WHEN kind IN ('money', 'balance', 'difference') THEN erp_webhook.money_text(value::numeric)
        WHEN kind = 'state' THEN format('<span class="state %s">%s</span>', erp_webhook.state_class(value), replace(erp_webhook.html(value), '_', ' '))
        ELSE erp_webhook.html(value) END);
 COMMENT ON FUNCTION erp_webhook.page_cell(text, text, text) IS 'one cell of a table on the page';
@@ -54,7 +58,7 @@ AS $$
   SELECT CASE WHEN coalesce(jsonb_array_length(rows), 0) = 0 THEN format('<p class="nothing">%s</p>', erp_webhook.html(nothing)) ELSE
     format('<div class="table%s" role="region" aria-label="%s" tabindex="0"><table><caption>%s <a class="csv" download="%s.csv" href="data:text/csv;charset=utf-8;base64,%s">CSV</a></caption><thead><tr>%s</tr></thead><tbody>%s</tbody></table></div>%s',
       CASE WHEN 'long' = ANY (kinds) OR cardinality(kinds) < 8 THEN ' cards' ELSE '' END, erp_webhook.html(caption), erp_webhook.html(caption), name, translate(encode(convert_to(erp_webhook.page_csv(headings, kinds, rows), 'UTF8'), 'base64'), E'\n', ''),
-      (SELECT string_agg(format('<th scope="col" class="%s">%s</th>', CASE kinds[n] WHEN 'state' THEN 'ref' ELSE kinds[n] END, erp_webhook.html(h)), '' ORDER BY n) FROM unnest(headings) WITH ORDINALITY t (h, n)),
+      (SELECT string_agg(format('<th scope="col" class="%s">%s</th>', CASE WHEN kinds[n] = 'state' THEN 'ref' WHEN kinds[n] IN ('balance', 'difference') THEN 'money' ELSE kinds[n] END, erp_webhook.html(h)), '' ORDER BY n) FROM unnest(headings) WITH ORDINALITY t (h, n)),
       (SELECT string_agg('<tr>' || l.line || '</tr>', E'\n' ORDER BY r.n)
        FROM jsonb_array_elements(rows) WITH ORDINALITY r (cells, n)
        CROSS JOIN LATERAL (SELECT string_agg(erp_webhook.page_cell(c.v, kinds[c.n], headings[c.n]), '' ORDER BY c.n) FROM jsonb_array_elements_text(r.cells) WITH ORDINALITY c (v, n)) l (line)
@@ -69,7 +73,7 @@ RETURN $css$
 :root{color-scheme:light dark;--paper:#fbfaf7;--card:#fff;--ink:#1d2226;--soft:#5a646c;--line:#d9d6ce;--head:#f1eee6;--accent:#155e75;--band:#cfe3e8;--good:#1c6b3a;--goodbg:#e2f2e6;--wait:#6b4d00;--waitbg:#fbf0cf;--bad:#a11c1c;--badbg:#fde7e4}
 @media (prefers-color-scheme:dark){:root{--paper:#14181b;--card:#1b2024;--ink:#e6e8ea;--soft:#a3adb5;--line:#343c42;--head:#232a2f;--accent:#6fc3d8;--band:#23444d;--good:#7fd39a;--goodbg:#173222;--wait:#f0cc66;--waitbg:#352b10;--bad:#ff9d94;--badbg:#421b18}}
 *{box-sizing:border-box}
-body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
+body{margin:0;overflow-wrap:break-word;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
 a{color:var(--accent)}
 a:focus-visible,.table:focus-visible,summary:focus-visible{outline:3px solid var(--accent);outline-offset:2px}
 .skip{position:absolute;left:-999px}.skip:focus{left:1rem;top:1rem;background:var(--card);padding:.5rem 1rem}
@@ -93,8 +97,8 @@ caption{text-align:left;font-weight:600;padding:.35rem 0}
 th,td{padding:.38rem .45rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
 th{background:var(--head);font-weight:600;position:sticky;top:0}
 .money,.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-.date{white-space:nowrap}.ref{overflow-wrap:anywhere;min-width:7.8em}.long{min-width:11em;overflow-wrap:anywhere}
-.negative{color:var(--bad)}
+.date{white-space:nowrap}.ref{overflow-wrap:anywhere;min-width:9.2em}.long{min-width:9em;overflow-wrap:anywhere}
+.money.bad{color:var(--bad);font-weight:600}
 .none{color:var(--soft)}
 .state{display:inline-block;border-radius:999px;padding:0 .6em;white-space:nowrap;font-weight:600}
 .state::before{margin-right:.35em}
@@ -119,6 +123,6 @@ footer{color:var(--soft);font-size:.85rem;padding-bottom:2rem}
 .cards td{display:flex;justify-content:space-between;gap:1rem;border:0;padding:.2rem .7rem;text-align:right;white-space:normal}.cards td::before{content:attr(data-label);color:var(--soft);text-align:left;flex:0 0 38%}.cards td:has(.none){display:none}svg text{font-size:22px}.thin{display:none}}
 @page{size:A4 landscape;margin:12mm}
 @media print{:root{--paper:#fff;--card:#fff;--ink:#000;--soft:#333;--line:#999;--head:#eee;--accent:#124;--band:#ddd;--good:#000;--goodbg:#fff;--wait:#000;--waitbg:#fff;--bad:#000;--badbg:#fff}
-body{font-size:9.5pt}header,main,footer{max-width:none;padding:0}nav,.skip,.csv{display:none}section{border:0;border-top:1px solid #999;border-radius:0;padding:.6rem 0;break-inside:auto}h2,h3,caption{break-after:avoid}tr,svg,.tiles{break-inside:avoid}thead{display:table-header-group}th{position:static}.table{overflow:visible}.ref,.long{min-width:0}td,th{padding:.2rem .3rem}.state{border:1px solid #666}}
+body{font-size:9.5pt}header,main,footer{max-width:none;padding:0}nav,.skip,.csv{display:none}section{border:0;border-top:1px solid #999;border-radius:0;padding:.6rem 0;break-inside:auto}h2,h3,caption{break-after:avoid}tr,svg,.tiles{break-inside:avoid}thead{display:table-header-group;break-after:avoid}tbody tr:first-child{break-before:avoid}th{position:static}.table{overflow:visible}.ref{min-width:7.4em}.long{min-width:9em}td,th{padding:.2rem .3rem}.state{border:1px solid #666}}
 $css$;
 COMMENT ON FUNCTION erp_webhook.page_style() IS 'the style sheet of the page: light, dark, phone, paper';

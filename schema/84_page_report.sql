@@ -19,16 +19,24 @@ AS $$
     SELECT state NOT IN ('matched', 'expected', 'in_transit') AS open, ordinality,
            jsonb_build_array(state, coalesce(payout_ref, split_part(line_ref, '/', 2)), coalesce(source, account), to_char(value_date, 'YYYY-MM-DD'), currency, provider_says, ledger_says, bank_says, difference,
                              CASE WHEN state = 'matched' THEN NULL ELSE age END, nullif(concat_ws(' · ', counterparty, reference), ''), advice, assigned_to) AS exception,
-           jsonb_build_array(state, item, coalesce(payout_ref, split_part(line_ref, '/', 2)), coalesce(source, account), to_char(value_date, 'YYYY-MM-DD'), to_char(booked_on, 'YYYY-MM-DD'), currency,
-                             provider_says, ledger_says, bank_says, difference, nullif(concat_ws('; ', matched_by, advice), ''), equation) AS line
-    FROM r)
+           jsonb_build_array(state, coalesce(payout_ref, split_part(line_ref, '/', 2)), coalesce(source, account), to_char(value_date, 'YYYY-MM-DD'), to_char(booked_on, 'YYYY-MM-DD'), currency,
+                             provider_says, ledger_says, bank_says, difference, nullif(concat_ws('; ', matched_by, advice), '')) AS line
+    FROM r),
+  sum_ AS (
+    SELECT e.itemised, r.value_date, r.ordinality,
+           jsonb_build_array(e.payout_ref, e.source, to_char(r.value_date, 'YYYY-MM-DD'), e.currency, e.payments, e.gross, -e.fees, -e.refunds, -e.disputes, e.adjustments, e.payout) AS line
+    FROM r CROSS JOIN LATERAL erp_webhook.payout_equation(page_reconciliation.company, r.payout_ref, r.source) e
+    WHERE r.item = 'payout' AND e.currency = r.currency)
   SELECT format('<dl class="tiles">%s</dl>', coalesce((SELECT string_agg(erp_webhook.page_tile(replace(s.state, '_', ' '), s.n::text, CASE erp_webhook.state_class(s.state) WHEN 'wait' THEN '' ELSE erp_webhook.state_class(s.state) END), ''
            ORDER BY erp_webhook.state_class(s.state), s.state) FROM (SELECT state, count(*) AS n FROM r GROUP BY state) s), erp_webhook.page_tile('payouts and lines', '0')))
     || erp_webhook.page_table('exceptions', 'Needs somebody', '{State,Payout or line,Source or account,Value date,In,Provider,Ledger,Bank,Difference,Days,Who and what for,What to do,With}',
-         '{state,ref,ref,date,text,money,money,money,money,number,long,long,text}', (SELECT jsonb_agg(exception ORDER BY ordinality) FROM row_ WHERE open), 'Nothing: provider, ledger and bank agree wherever all three have spoken.')
+         '{state,ref,ref,date,text,money,money,money,difference,number,long,long,text}', (SELECT jsonb_agg(exception ORDER BY ordinality) FROM row_ WHERE open), 'Nothing: provider, ledger and bank agree wherever all three have spoken.')
     || erp_webhook.page_table('reconciliation', 'Agreed, expected and in transit',
-         '{State,What,Payout or line,Source or account,Value date,Booked on,In,Provider,Ledger,Bank,Difference,Found by and note,Payout equation}',
-         '{state,text,ref,ref,date,date,text,money,money,money,money,long,long}', (SELECT jsonb_agg(line ORDER BY ordinality) FROM row_ WHERE NOT open), 'No payout and no bank line in these days.')
+         '{State,Payout or line,Source or account,Value date,Booked on,In,Provider,Ledger,Bank,Difference,Found by and note}',
+         '{state,ref,ref,date,date,text,money,money,money,difference,long}', (SELECT jsonb_agg(line ORDER BY ordinality) FROM row_ WHERE NOT open), 'No payout and no bank line in these days.')
+    || erp_webhook.page_table('payouts', 'What is in each payout: gross − fees − refunds − disputes ± adjustments', '{Payout,Source,Value date,In,Parts,Gross,Fees,Refunds,Disputes,Adjustments,Payout amount}',
+         '{ref,text,date,text,number,money,money,money,money,difference,money}', (SELECT jsonb_agg(line ORDER BY value_date, ordinality) FROM sum_ WHERE itemised), 'No provider says what is in its payouts of these days.')
+    || coalesce((SELECT format('<p class="legend">%s payouts are not itemised: their providers do not say which payments are in them.</p>', nullif(count(*) FILTER (WHERE NOT itemised), 0)) FROM sum_ HAVING bool_or(NOT itemised)), '')
 $$;
 COMMENT ON FUNCTION erp_webhook.page_reconciliation(text, date, date) IS 'section of the page';
 
@@ -66,18 +74,19 @@ AS $$
       erp_webhook.page_tile('At the bank', '0.00')))
     || coalesce((SELECT string_agg(format('<h3>%s</h3>%s<p class="legend">Solid: what the ledger had at the bank. Dashed: expected. Band: if all that is not sure comes late, or early.</p>', erp_webhook.html(c.currency),
         erp_webhook.chart_svg(c.points, c.currency, format('Money at the bank in %s, the last 30 days and the next %s; the figures are in the tables below', c.currency, days))), '' ORDER BY c.first DESC, c.currency) FROM chart c), '')
-    || erp_webhook.page_table('cash-position', 'Where the money is', '{Place,Account,Currency,Ledger,Bank statement,Statement of,Difference}', '{text,text,text,money,money,date,money}',
+    || erp_webhook.page_table('cash-position', 'Where the money is', '{Place,Account,Currency,Ledger,Bank statement,Statement of,Difference}', '{text,text,text,balance,balance,date,money}',
         (SELECT jsonb_agg(jsonb_build_array(replace(p.kind, '_', ' '), p.ledger_account, p.currency, p.balance, p.bank_says, to_char(p.said_on, 'YYYY-MM-DD'), p.difference)) FROM place p), 'No money anywhere yet.')
-    || erp_webhook.page_table('cash-proof', 'Why the ledger says so', '{Account,Currency,Ledger,Explained,Difference,By}', '{text,text,money,money,money,long}',
+    || '<p class="legend">Difference: what the bank has and the ledger has not; the next table says why.</p>'
+    || erp_webhook.page_table('cash-proof', 'Why the ledger says so', '{Account,Currency,Ledger,Explained,Difference,By}', '{text,text,money,money,difference,long}',
         (SELECT jsonb_agg(jsonb_build_array(f.ledger_account, f.currency, f.ledger, f.explained, f.difference, f.how)) FROM erp_webhook.cash_proof(company) f), 'No money anywhere yet.')
     || erp_webhook.page_table('cash-to-come', format('What is expected within %s days', days), '{Day,Amount,Currency,From,What,Why}', '{date,money,text,text,ref,long}',
         (SELECT jsonb_agg(jsonb_build_array(to_char(i.day, 'YYYY-MM-DD'), i.amount, i.currency, i.source, i.kind || ' ' || i.ref, i.why) ORDER BY i.day, i.currency, i.ref) FROM erp_webhook.forecast_items(company, days) i),
         'Nothing is expected.', 60)
     || format('<details open><summary>The chart in figures</summary>%s</details>', erp_webhook.page_table('cash-forecast', 'Scenario: expected', '{Day,Currency,Opening,Payouts,Captured,Invoices,Planned,Closing,Late,Early}',
-        '{date,text,money,money,money,money,money,money,money,money}',
+        '{date,text,balance,money,money,money,money,balance,balance,balance}',
         (SELECT jsonb_agg(jsonb_build_array(to_char(f.day, 'YYYY-MM-DD'), f.currency, f.opening, f.payouts, f.captures, f.invoices, f.planned, f.closing, f.closing_low, f.closing_high) ORDER BY f.currency, f.day) FROM forecast f),
         'No forecast.'))
-    || erp_webhook.page_table('forecast-kept', 'What was forecast for today, and what came', '{Made on,Days ahead,Scenario,Currency,Forecast,At the bank,Difference}', '{date,number,text,text,money,money,money}',
+    || erp_webhook.page_table('forecast-kept', 'What was forecast for today, and what came', '{Made on,Days ahead,Scenario,Currency,Forecast,At the bank,Difference}', '{date,number,text,text,money,money,difference}',
         (SELECT jsonb_agg(jsonb_build_array(to_char(k.made_on, 'YYYY-MM-DD'), k.days_ahead, k.scenario, k.currency, k.forecast, k.actual, k.difference)) FROM erp_webhook.forecast_against_actual(company) k),
         'No forecast for today was kept: keep_forecast(), once a day, keeps one.')
 $$;
@@ -92,10 +101,15 @@ AS $$
   SELECT format('<dl class="tiles">%s</dl>', coalesce((SELECT string_agg(erp_webhook.page_tile('Not due, ' || s.currency, erp_webhook.money_text(s.not_due)) || erp_webhook.page_tile('Over due, ' || s.currency, erp_webhook.money_text(s.late), CASE WHEN s.late > 0 THEN 'bad' ELSE 'good' END)
         || coalesce(erp_webhook.page_tile('Days sales outstanding, ' || s.currency, s.dso::text), ''), '' ORDER BY s.currency)
       FROM (SELECT a.currency, sum(a.not_due) AS not_due, sum(a.due - a.not_due) AS late, (SELECT p.days_sales_outstanding FROM p WHERE p.currency = a.currency) AS dso FROM a GROUP BY 1) s), ''))
+    || erp_webhook.page_table('ageing-total', 'By days after the due date', '{Currency,Customers,Not due,1–30,31–60,61–90,Over 90,Due,Disputed,Credit,Balance}',
+        '{text,number,money,money,money,money,money,money,money,money,money}',
+        (SELECT jsonb_agg(jsonb_build_array(t.currency, t.customers, t.not_due, t.to_30, t.to_60, t.to_90, t.beyond, t.due, t.disputed, t.credit, t.balance) ORDER BY t.currency)
+         FROM (SELECT a.currency, count(*) AS customers, sum(a.not_due) AS not_due, sum(a.days_1_30) AS to_30, sum(a.days_31_60) AS to_60, sum(a.days_61_90) AS to_90, sum(a.over_90) AS beyond,
+                      sum(a.due) AS due, sum(a.disputed) AS disputed, sum(a.credit) AS credit, sum(a.balance) AS balance FROM a GROUP BY a.currency) t), '')
     || erp_webhook.page_table('ageing', 'By customer and days after the due date', '{Account,Customer,Currency,Not due,1–30,31–60,61–90,Over 90,Due,Disputed,Credit,Balance,Likely duplicates}',
         '{text,ref,text,money,money,money,money,money,money,money,money,money,number}',
         (SELECT jsonb_agg(jsonb_build_array(a.account_no, a.name, a.currency, a.not_due, a.days_1_30, a.days_31_60, a.days_61_90, a.over_90, a.due, a.disputed, a.credit, a.balance, nullif(a.duplicates, 0))
-                          ORDER BY a.balance DESC, a.account_no, a.currency) FROM a), 'Nobody owes anything.')
+                          ORDER BY a.currency, a.balance DESC, a.account_no) FROM a), 'Nobody owes anything.')
     || coalesce((SELECT string_agg(format('<p class="proof%s">%s: ageing %s + credit %s + nobody''s %s = %s; receivable in the ledger %s%s</p>', CASE p.difference WHEN 0 THEN '' ELSE ' broken' END, p.currency,
         erp_webhook.money_text(p.ageing), erp_webhook.money_text(p.credit), erp_webhook.money_text(p.nobodys), erp_webhook.money_text(p.ageing + p.credit + p.nobodys), erp_webhook.money_text(p.ledger_receivable),
         CASE p.difference WHEN 0 THEN ': proven.' ELSE format(': a difference of %s, which is an error of ours.', erp_webhook.money_text(p.difference)) END), '' ORDER BY p.currency) FROM p), '')

@@ -59,4 +59,26 @@ ok '[ "$(grep -o "<table" "$dir/dom.html" | wc -l)" -eq "$(grep -o "<caption" "$
 grep -o 'download="ageing.csv" href="data:text/csv;charset=utf-8;base64,[^"]*' "$dir/page.html" | sed 's/.*base64,//' | base64 -d > "$dir/ageing.csv"
 ok '[ "$(wc -l < "$dir/ageing.csv")" -eq 401 ]' "all customers are in the CSV"
 ok "grep -q \",\\\"'=HYPERLINK\" \"$dir/ageing.csv\" && ! grep -qE '(^|,)\"?[=+@]' \"$dir/ageing.csv\"" "no cell of the CSV is a formula"
+ok '[ "$(grep -o "<table" "$dir/dom.html" | wc -l)" -eq "$(grep -o "class=\"csv\"" "$dir/dom.html" | wc -l)" ]' "every table is there as CSV"
+
+# Measured in the browser, on a copy that lets our own script run: contrast of every text, what runs out sideways, what a keyboard reaches.
+measure() { # NAME SIZE FLAG …: prints "contrast overflow unreachable"
+  { sed 's/<meta http-equiv="Content-Security-Policy"[^>]*>//' "$dir/page.html"; cat test/report_measure.html; } > "$dir/measured.html"
+  chrome --window-size="$2" "${@:3}" --dump-dom "file://$dir/measured.html" 2>/dev/null | grep -o 'data-measured="[^"]*"' | sed 's/.*="//; s/"//'
+}
+for look in "light 1300,1600" "dark 1300,1600 --force-dark-mode" "phone 500,1800"; do
+  read -r name size flag <<< "$look"
+  read -r contrast overflow unreachable <<< "$(measure "$name" "$size" $flag)"
+  echo "# $name: least contrast ${contrast:-?}, page wider than the window by ${overflow:-?}, unreachable ${unreachable:-?}"
+  ok '[ -n "$contrast" ] && awk "BEGIN{exit !($contrast >= 4.5)}"' "$name: every text stands out from its ground by 4.5 (WCAG 2.1, 1.4.3)"
+  ok '[ "${overflow:-1}" -eq 0 ]' "$name: the page itself never moves sideways"
+  ok '[ "${unreachable:-1}" -eq 0 ]' "$name: a keyboard reaches each link and each table that can be moved"
+done
+chrome --print-to-pdf="$dir/page.pdf" --no-pdf-header-footer "file://$dir/page.html" > /dev/null 2>&1 || true
+ok '[ "$(wc -c < "$dir/page.pdf")" -gt 50000 ]' "it prints"
+
+# What says that nothing happened must be able to say that something did.
+printf '<meta http-equiv="Content-Security-Policy" content="default-src %s"><body><img src="http://127.0.0.1:1/x">' "'none'" > "$dir/loud.html"
+chrome --screenshot="$dir/loud.png" "file://$dir/loud.html" > "$dir/loud.log" 2>&1 || true
+ok 'grep -q CONSOLE "$dir/loud.log"' "a page with something wrong does speak on the console"
 echo "1..$n"
