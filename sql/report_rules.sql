@@ -12,11 +12,11 @@ SELECT count(DISTINCT proname) AS reports FROM report;
 -- STABLE: whatever a report reads, it reads in the snapshot of the statement that called it. As the caller: what he may not see, it does not show.
 SELECT proname AS not_one_snapshot FROM report WHERE provolatile = 'v';
 SELECT proname AS runs_as_its_owner FROM report WHERE prosecdef;
--- Never a float: not in a table, not in an argument or a result, not as a cast (but of seconds, where a key says when it expires).
+-- Never a float: not in a table, not in an argument or a result, not as a cast (but of seconds: how long to wait, when a key expires).
 SELECT c.relname, a.attname AS float_column FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE c.relnamespace = 'erp_webhook'::regnamespace AND a.atttypid IN ('float4'::regtype, 'float8'::regtype, 'money'::regtype);
 SELECT p.proname AS float_in_function FROM erp_webhook.member() m JOIN pg_proc p ON m.class = 'pg_proc'::regclass AND p.oid = m.object
-WHERE p.proname <> 'keys_of' AND (p.prorettype IN ('float4'::regtype, 'float8'::regtype) OR 'float8'::regtype = ANY (coalesce(p.proallargtypes, p.proargtypes::oid[]))
+WHERE p.proname NOT IN ('keys_of', 'retry_wait', 'call_wait') AND (p.prorettype IN ('float4'::regtype, 'float8'::regtype) OR 'float8'::regtype = ANY (coalesce(p.proallargtypes, p.proargtypes::oid[]))
    OR coalesce(p.prosrc, '') || coalesce(pg_get_function_sqlbody(p.oid), '') ~* '\m(float[48]?|real|double precision|percentile_cont|stddev)\M');
 
 -- A reader of one company.
