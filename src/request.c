@@ -39,7 +39,7 @@ find_header(const EwhRequest *req, const char *name, size_t len)
 }
 
 static void
-add_header(EwhRequest *req, EwhBytes name, const JsonbValue *value)
+add_header(EwhRequest *req, EwhBytes name, EwhBytes value)
 {
 	EwhHeader  *known = find_header(req, name.data, name.len);
 
@@ -50,23 +50,42 @@ add_header(EwhRequest *req, EwhBytes name, const JsonbValue *value)
 	}
 	known = &req->headers[req->nheaders++];
 	known->name = name;
-	known->value.data = value->val.string.val;
-	known->value.len = value->val.string.len;
+	known->value = value;
 	known->repeated = false;
 }
 
+/* The values of a header that came several times. */
+static bool
+add_list(EwhRequest *req, EwhBytes name, JsonbContainer *list)
+{
+	if (!JsonContainerIsArray(list))
+		return false;
+	for (int i = 0; i < JsonContainerSize(list); i++)
+	{
+		JsonbValue *v = getIthJsonbValueFromContainer(list, i);
+
+		if (v->type != jbvString)
+			return false;
+		add_header(req, name, (EwhBytes) {v->val.string.val, v->val.string.len});
+	}
+	return true;
+}
+
 /*
- * Fill req->headers from {"Name": "value" | ["value", …]}, as ranges of that jsonb. False where it is anything else: the sender's HTTP was malformed.
- * NULL stands for no headers.
+ * Fill req->headers from {"Name": "value" | ["value", …]}, as ranges of that jsonb. False where it is anything else: the
+ * sender's HTTP was malformed. NULL stands for no headers.
+ *
+ * The object is walked as it is stored, all keys and then all values (utils/jsonb.h): an iterator, which would have to
+ * be allocated and to copy, costs as much as the rest of reading a request.
  */
 bool
 ewh_request_headers(Jsonb *headers, EwhRequest *req)
 {
-	JsonbIterator *it;
-	JsonbIteratorToken token;
-	JsonbValue	v;
-	EwhBytes	name = {NULL, 0};
-	int			depth = 0;
+	JsonbContainer *object;
+	int			count;
+	char	   *base;
+	uint32		key = 0;
+	uint32		value;
 
 	req->headers = NULL;
 	req->nheaders = 0;
@@ -74,23 +93,25 @@ ewh_request_headers(Jsonb *headers, EwhRequest *req)
 		return true;
 	if (!JB_ROOT_IS_OBJECT(headers))
 		return false;
-	req->headers = palloc(sizeof(EwhHeader) * Max(JB_ROOT_COUNT(headers), 1));
-	it = JsonbIteratorInit(&headers->root);
-	while ((token = JsonbIteratorNext(&it, &v, false)) != WJB_DONE)
+	object = &headers->root;
+	count = JsonContainerSize(object);
+	base = (char *) &object->children[2 * count];
+	value = getJsonbOffset(object, count);
+	req->headers = palloc(sizeof(EwhHeader) * Max(count, 1));
+	for (int i = 0; i < count; i++)
 	{
-		if (token == WJB_KEY)
-			name = lower_name(v.val.string.val, v.val.string.len);
-		else if (token == WJB_BEGIN_OBJECT || token == WJB_BEGIN_ARRAY)
-		{
-			if (++depth > (token == WJB_BEGIN_ARRAY ? 2 : 1))
-				return false;
-		}
-		else if (token == WJB_END_OBJECT || token == WJB_END_ARRAY)
-			depth--;
-		else if (v.type != jbvString)
+		JEntry		entry = object->children[count + i];
+		uint32		key_start = key;
+		uint32		start = value;
+		EwhBytes	name;
+
+		JBE_ADVANCE_OFFSET(key, object->children[i]);
+		JBE_ADVANCE_OFFSET(value, entry);
+		name = lower_name(base + key_start, key - key_start);
+		if (JBE_ISSTRING(entry))
+			add_header(req, name, (EwhBytes) {base + start, value - start});
+		else if (!JBE_ISCONTAINER(entry) || !add_list(req, name, (JsonbContainer *) (base + INTALIGN(start))))
 			return false;
-		else
-			add_header(req, name, &v);
 	}
 	return true;
 }
