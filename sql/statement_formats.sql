@@ -45,3 +45,13 @@ SELECT account, l.currency, booking_date, amount, replace(reference, E'\n', '/')
 SELECT import_statement('formats', 'csv', convert_to(E'Date|Sum|D/C\n20260105|1|C\n', 'UTF8'));
 SELECT import_statement('formats', 'csv', convert_to(E'Date|Sum|D/C\n20260105|1.000|C\n', 'UTF8'), 'K2', 'EUR', 'direction');
 SELECT import_statement('formats', 'csv', convert_to(E'Date|Sum|D/C\n', 'UTF8'), dialect => 'no such');
+
+-- The dialects that come with the extension, found by their headings; encoding and decimal comma are the row's.
+SELECT d, count(*) AS lines, min(r.booking_date) AS booked, min(r.amount) AS amount, min(r.currency) AS cur, min(r.reference) AS reference, min(r.counterparty) AS counterparty, min(r.bank_ref) AS bank_ref
+FROM (VALUES
+  ('de', convert_to(E'Auftragskonto;Buchungstag;Valutadatum;Verwendungszweck;Beguenstigter/Zahlungspflichtiger;End-to-End;Betrag;Waehrung\nDE1;05.01.26;06.01.26;"Miete; Januar";Grün & Söhne;E1;-1.234,50;EUR\n', 'WIN1252')),
+  ('de-camt', convert_to(E'Auftragskonto;Buchungstag;Valutadatum;Verwendungszweck;Beguenstigter/Zahlungspflichtiger;Kundenreferenz (End-to-End);Betrag;Waehrung\nDE1;05.01.26;05.01.26;x;Straße;NOTPROVIDED;7,00;EUR\n', 'UTF8')),
+  ('nl', convert_to(E'"IBAN/BBAN","Munt","Volgnr","Datum","Rentedatum","Bedrag","Naam tegenpartij","Transactiereferentie","Omschrijving-1","Omschrijving-2","Omschrijving-3"\n"NL1","EUR","000123","2026-01-05","2026-01-05","+12,34","Café","","Factuur"," 7",""\n', 'LATIN1')),
+  ('wise', convert_to(E'TransferWise ID,Date,Amount,Currency,Description,Payment Reference,Payer Name\nT-1,05-01-2026,9.99,USD,Card,INV-1,Jo\n', 'UTF8')),
+  ('plain', convert_to(E'account,booking_date,amount,currency\nP1,2026-01-05,1,EUR\n', 'UTF8'))) f (d, content),
+LATERAL read_statement(0, 'csv', content, 'ACC', NULL, NULL) r WHERE r.what = 'entry' GROUP BY d ORDER BY d;

@@ -48,5 +48,12 @@ SELECT import_statement('statement a', 'csv', E'account,booking_date,amount,curr
        import_statement('statement a', 'csv', E'account,booking_date,amount,currency,reference\nX1,2026-01-05,10.00,EUR,same\nX1,2026-01-06,7,EUR,next\n') AS overlaps;
 -- An entry without the bank's reference is the one that has it, if amount, currency, value date and id agree.
 SELECT import_statement('statement a', 'csv', E'account,booking_date,value_date,amount,currency,end_to_end_id\nNL02 KADE 0123 4567 89,2025-10-15,2025-10-15,50.00,EUR,po_u3\n') AS known_by_its_id;
+-- The day's report (camt.052), then its statement (camt.053) that says the same and more: each entry once.
+CREATE FUNCTION pg_temp.camt(kind text, root text, inside text, refs text[]) RETURNS bytea LANGUAGE sql AS $$
+  SELECT convert_to(format('<Document xmlns="urn:iso:std:iso:20022:tech:xsd:%s.001.08"><%s><%s><Id>%s</Id><CreDtTm>2026-01-05T12:00:00</CreDtTm><Acct><Id><IBAN>X9</IBAN></Id></Acct>%s</%3$s></%2$s></Document>', kind, root, inside, kind,
+    string_agg(format('<Ntry><Amt Ccy="EUR">8.00</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>2026-01-05</Dt></BookgDt><AcctSvcrRef>%s</AcctSvcrRef></Ntry>', r), '')), 'UTF8') FROM unnest(refs) r $$;
+SELECT import_statement('statement a', 'camt.052', pg_temp.camt('camt.052', 'BkToCstmrAcctRpt', 'Rpt', '{D1,D2}')) AS during_the_day,
+       import_statement('statement a', 'camt.052', pg_temp.camt('camt.052', 'BkToCstmrAcctRpt', 'Rpt', '{D1,D2,D3}')) AS later,
+       import_statement('statement a', 'camt.053', pg_temp.camt('camt.053', 'BkToCstmrStmt', 'Stmt', '{D1,D2,D3,D4}')) AS in_the_evening;
 SELECT import_statement('nobody', 'csv', 'x');
 SELECT import_statement('statement a', 'pdf', 'x');
