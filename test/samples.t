@@ -182,11 +182,20 @@ def expected_outcome(states):
     return "no_effect"
 
 
+def success_of(provider):
+    """What the provider's row answers to what was taken in: [accepted], OK, success or nothing."""
+    with open(os.path.join(HERE, "..", "providers", provider + ".json"), encoding="utf-8") as row:
+        return json.load(row).get("response", {}).get("success", {}).get("body", "")
+
+
 def check(line, result):
     first, again, events = result["first"], result["again"], result["events"] or []
     if first["http_status"] != 200 or len(events) != len(line["expect"]):
         return ["answered %s, %d events" % (first, len(events))]
     wrong = []
+    for receipt in (first, again):
+        if bytes.fromhex(receipt["response"][2:]).decode() != success_of(line["provider"]):
+            wrong.append("the answer %s" % receipt["response"])
     states = [e["state"] for e in events]
     if first["outcome"] != expected_outcome(states) or first["events"] != len(events):
         wrong.append("receipt %s for %s" % (first, states))

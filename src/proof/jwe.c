@@ -159,9 +159,11 @@ ewh_jwe_open(const EwhScheme *scheme, EwhBytes compact, EwhBytes secret, EwhKey 
 	else
 		opened = private_key == NULL && part[ENCRYPTED_KEY].len == 0 &&
 			shared_key(secret, CONTENT[content].key_len, &key);
-	if (!opened || key.len != CONTENT[content].key_len)
+	if (!opened)
 		return EWH_DECRYPT_FAILED;
-	if (CONTENT[content].gcm)
+	if (key.len != CONTENT[content].key_len)
+		opened = false;
+	else if (CONTENT[content].gcm)
 		opened = (part[IV].len == EWH_GCM_NONCE || part[IV].len == (size_t) scheme->iv_bytes) &&
 			ewh_gcm_open(key, part[IV], text[HEADER], part[CIPHERTEXT], part[TAG], plain);
 	else
