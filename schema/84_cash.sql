@@ -246,28 +246,51 @@ AS $$
 $$;
 COMMENT ON FUNCTION erp_webhook.cash_to_come(text, int) IS 'the expected items of the next days, to print';
 
-CREATE FUNCTION erp_webhook.keep_forecast(company text DEFAULT 'default', days int DEFAULT 30, scenario text DEFAULT 'expected') RETURNS int
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+CREATE FUNCTION erp_webhook.store_forecast(company_id int, days int, scenario text) RETURNS int
+LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
-DECLARE
-  id int := erp_webhook.company_named(company);
-  kept int;
-BEGIN
-  PERFORM erp_webhook.check_access(id, 'admin');
-  WITH kept_ AS (
+  WITH kept AS (
     INSERT INTO erp_webhook.kept_forecast AS k (company_id, made_on, day, currency, scenario, inflow, outflow, closing)
-    SELECT id, erp_webhook.report_day(id), f.day, f.currency, f.scenario, f.payouts + f.captures + f.invoices + greatest(f.planned, 0), least(f.planned, 0), f.closing
-    FROM erp_webhook.cash_forecast(keep_forecast.company, keep_forecast.days, keep_forecast.scenario) f
+    SELECT c.company_id, erp_webhook.report_day(c.company_id), f.day, f.currency, f.scenario, f.payouts + f.captures + f.invoices + greatest(f.planned, 0), least(f.planned, 0), f.closing
+    FROM erp_webhook.company c CROSS JOIN LATERAL erp_webhook.cash_forecast(c.name, store_forecast.days, store_forecast.scenario) f
+    WHERE c.company_id = store_forecast.company_id
     ON CONFLICT ON CONSTRAINT kept_forecast_pkey DO UPDATE SET inflow = EXCLUDED.inflow, outflow = EXCLUDED.outflow, closing = EXCLUDED.closing
     RETURNING 1)
-  SELECT count(*) INTO kept FROM kept_;
-  RETURN kept;
+  SELECT count(*)::int FROM kept
+$$;
+COMMENT ON FUNCTION erp_webhook.store_forecast(int, int, text) IS 'write down today''s forecast; made again on the same day, the later one counts';
+
+CREATE FUNCTION erp_webhook.keep_forecast(company text DEFAULT 'default', days int DEFAULT 30, scenario text DEFAULT 'expected') RETURNS int
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  id int := erp_webhook.company_named(company);
+BEGIN
+  PERFORM erp_webhook.check_access(id, 'admin');
+  RETURN erp_webhook.store_forecast(id, days, scenario);
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.keep_forecast(text, int, text) FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.keep_forecast(text, int, text) IS 'keep today''s forecast, to be held against what comes; once a day, by whoever schedules';
+COMMENT ON FUNCTION erp_webhook.keep_forecast(text, int, text) IS
+  'keep today''s forecast, to be held against what comes (forecast_against_actual()); returns the days kept. From then on the worker keeps one every day, for as many days ahead';
+
+-- A company that kept one once is served every day: the scenarios of its last day, as far ahead.
+CREATE FUNCTION erp_webhook.keep_forecasts() RETURNS int
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH latest AS (
+    SELECT c.company_id, erp_webhook.report_day(c.company_id) AS today, (SELECT max(k.made_on) FROM erp_webhook.kept_forecast k WHERE k.company_id = c.company_id) AS made_on
+    FROM erp_webhook.company c)
+  SELECT coalesce(sum(erp_webhook.store_forecast(f.company_id, f.days, f.scenario)), 0)::int
+  FROM (SELECT k.company_id, k.scenario, max(k.day - k.made_on) AS days
+        FROM latest l JOIN erp_webhook.kept_forecast k ON k.company_id = l.company_id AND k.made_on = l.made_on
+        WHERE l.made_on < l.today GROUP BY k.company_id, k.scenario) f
+$$;
+COMMENT ON FUNCTION erp_webhook.keep_forecasts() IS 'worker, once a day: the forecast of each company that keeps them';
 
 CREATE FUNCTION erp_webhook.forecast_against_actual(company text DEFAULT 'default', at timestamptz DEFAULT NULL)
 RETURNS TABLE (day date, currency text, scenario text, made_on date, days_ahead int, forecast numeric, actual numeric, difference numeric)

@@ -41,6 +41,12 @@ SELECT pg_temp.fact('c12', 'payout.paid', 'q4', 20.00, '2025-10-12', value_date 
 SET erp_webhook.clock = '2025-10-13T12:00:00Z';
 SELECT * FROM forecast_against_actual('cash');
 SELECT * FROM cash_to_come('cash', 2);
+-- Kept once, the worker keeps one every day: from its own upkeep, and no second one that day.
+BEGIN;
+SELECT do_chores(true);
+SELECT made_on, day - made_on AS ahead, scenario FROM kept_forecast k JOIN company c USING (company_id) WHERE c.name = 'cash' AND day = '2025-10-20';
+SELECT keep_forecasts() AS again;
+ROLLBACK;
 SET erp_webhook.clock = '2025-10-12T12:00:00Z';
 
 SELECT account_no, not_due, days_1_30, days_31_60, days_61_90, over_90, due, disputed, credit, balance, duplicates FROM receivables_aging('cash');
