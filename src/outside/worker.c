@@ -253,6 +253,7 @@ erp_webhook_run_jobs(PG_FUNCTION_ARGS)
 	TimestampTz next_upkeep = 0;
 	EwhHttp    *http;
 	bool		more;
+	int			answered;
 
 	check_nonatomic(fcinfo);
 	ewh_statement_begin_procedure();
@@ -262,14 +263,19 @@ erp_webhook_run_jobs(PG_FUNCTION_ARGS)
 	{
 		ewh_turn_guarded(do_chores, &next_upkeep);
 		more = claim(http);
+		answered = 0;
 		while (ewh_http_under_way(http) > 0)
 		{
+			int			finished;
+
 			ewh_http_wait(http, worker_interval);
-			more |= record(http) > 0;
-			if (more && GetCurrentTimestamp() < end)
+			finished = record(http);
+			answered += finished;
+			if ((more || finished > 0) && GetCurrentTimestamp() < end)
 				more = claim(http);
 		}
-	} while (more && GetCurrentTimestamp() < end);
+		/* An answer may ask for more, as a list of events does that name their objects only. */
+	} while (answered > 0 && GetCurrentTimestamp() < end);
 	ewh_statement_end_procedure();
 	PG_RETURN_VOID();
 }

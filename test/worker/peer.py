@@ -90,7 +90,7 @@ class Peer(http.server.BaseHTTPRequestHandler):
         elif path == "/token":
             self.answer(200, {"access_token": "token-of-" + hashlib.sha256(body).hexdigest()[:8], "expires_in": 3600, "token_type": "bearer"})
         elif path.startswith("/evil/"):
-            self.evil(path[6:])
+            self.evil(path[6:].strip("/"))
         else:
             self.object(path)
 
@@ -105,7 +105,7 @@ class Peer(http.server.BaseHTTPRequestHandler):
         if url.path in ("/stripe/v1/events", "/loop/v1/events"):
             self.events(dict(urllib.parse.parse_qsl(url.query)), loops=url.path.startswith("/loop"))
         elif url.path.startswith("/evil/"):
-            self.evil(url.path[6:])
+            self.evil(url.path[6:].strip("/"))
         else:
             self.object(url.path, url.query)
 

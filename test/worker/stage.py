@@ -134,14 +134,18 @@ class Stage:
         with open(self.path("cluster/log")) as f:
             return f.read()
 
-    def wait_for(self, condition, what, seconds=20):
-        until = time.time() + seconds
+    def wait_for(self, condition, what, seconds=60):
+        """Wait until a condition holds; a server that is away for a moment is none that holds."""
+        until, problem = time.time() + seconds, ""
         while time.time() < until:
-            got = condition()
+            try:
+                got = condition()
+            except AssertionError as e:
+                got, problem = None, f": {e}"
             if got:
                 return got
             time.sleep(0.05)
-        raise AssertionError(f"waited {seconds} s in vain for {what}")
+        raise AssertionError(f"waited {seconds} s in vain for {what}{problem}")
 
     def worker_pid(self, db=None):
         return self.value(f"SELECT pid FROM pg_stat_activity WHERE backend_type = 'erp_webhook worker' AND datname = '{db or self.db}'")
