@@ -64,12 +64,13 @@ ewh_read_datetime(const char *text, TimestampTz *at)
 	int			zone;
 	fsec_t		fraction;
 	struct pg_tm tm;
+#if PG_VERSION_NUM >= 160000
+	DateTimeErrorExtra extra;
+#endif
 
 	if (ParseDateTime(text, work, sizeof(work), field, type, MAXDATEFIELDS, &nfields) != 0)
 		return false;
 #if PG_VERSION_NUM >= 160000
-	DateTimeErrorExtra extra;
-
 	if (DecodeDateTime(field, type, nfields, &kind, &tm, &fraction, &zone, &extra) != 0)
 		return false;
 #else
