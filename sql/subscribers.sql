@@ -39,6 +39,25 @@ SELECT outcome FROM (VALUES (1, 'payment.succeeded', 'p1', '10.00'), (2, 'refund
   LATERAL (SELECT convert_to(jsonb_build_object('type', kind, 'timestamp', '2025-10-09T09:00:00Z', 'data', jsonb_build_object('id', id, 'payment_id', 'p1', 'amount', amount, 'currency', 'EUR', 'invoice_number', 'INV-1'))::text, 'UTF8') AS body) b,
   LATERAL ingest('told-shop', sign('told-shop', body, headers => jsonb_build_object('webhook-id', 'told_' || n)), body) ORDER BY n;
 SELECT kind, object, CASE WHEN object <> 'event' THEN object_ref END AS object_ref FROM message WHERE company_id = :told AND payload <> '{}' ORDER BY message_id;
+-- An account suspended and restored, a payment that failed: in the transaction that caused them, and none if it is undone.
+SELECT max(message_id) AS last FROM message WHERE company_id = :told \gset
+CREATE FUNCTION pg_temp.tell(kind text, id text, at text DEFAULT '2025-10-09T10:00:00Z') RETURNS text LANGUAGE sql AS $$
+  SELECT outcome FROM (SELECT convert_to(jsonb_build_object('type', kind, 'timestamp', at, 'data', jsonb_build_object('id', id, 'payment_id', id, 'amount', '1.00', 'currency', 'EUR',
+    'subscription_id', 'sub-1', 'customer', 'cus-1'))::text, 'UTF8') AS body) b, LATERAL erp_webhook.ingest('told-shop', erp_webhook.sign('told-shop', body, headers => jsonb_build_object('webhook-id', id)), body)
+$$;
+SELECT link_account('told-shop', 'cus-1', 'C-1');
+BEGIN;
+SELECT pg_temp.tell('subscription.payment_failed', 'undone');
+SELECT kind, object_ref FROM message WHERE company_id = :told AND message_id > :last ORDER BY message_id;
+ROLLBACK;
+SELECT pg_temp.tell('subscription.payment_failed', 'f1'), pg_temp.tell('payment.failed', 'f2'), pg_temp.tell('subscription.recovered', 'f3', '2025-10-09T11:00:00Z');
+SELECT kind, object, object_ref FROM message WHERE company_id = :told AND message_id > :last ORDER BY message_id;
+-- What failed at first is told when it is settled after all.
+SELECT max(message_id) AS last FROM message WHERE company_id = :told \gset
+INSERT INTO event (company_id, source_id, external_id, kind, state, received_at, object_ref, payment_ref, amount, currency, sqlstate, error)
+  SELECT company_id, source_id, 'late', 'refund.succeeded', 'failed', now(), 'r-late', 'p1', 1, 'EUR', 'P0001', 'the ERP was closed' FROM source WHERE name = 'told-shop';
+SELECT retry_failed('told');
+SELECT kind, object, object_ref FROM message WHERE company_id = :told AND message_id > :last ORDER BY message_id;
 
 -- A message comes back under its own id, to who asked for its kind or to the one named; what is under way is left alone.
 SELECT min(message_id) AS first FROM message WHERE company_id = :told \gset

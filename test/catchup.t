@@ -283,10 +283,43 @@ def keys(stage):
     jobs(stage)
     asked = {c["path"] for c in stage.control("calls") if "keyed" in c["path"]}
     tap.ok(asked <= {"/objects/keyed/keys/k1", "/objects/keyed/keys/..%2Fk1"}, f"only the pinned address was called: {asked}")
+    # A key the provider denies: refused with a reason after some attempts; one it could not be asked for waits on.
+    tap.ok(hook("g", "k1.key", "k9")[0] == hook("h", "k1.key", "k8")[0] == "waiting", "other keys are asked for")
+    stage.control("objects/keyed/keys/k8", {"$status": 503})
+    for _ in range(7):
+        stage.sql("UPDATE erp_webhook.unverified SET retry_at = now() WHERE state = 'waiting'")
+        jobs(stage)
+    got = dict(stage.sql("SELECT key_id, state || ', ' || reason || ', ' || octet_length(body) FROM erp_webhook.unverified WHERE key_id IN ('k8', 'k9')"))
+    tap.ok(got["k9"] == "refused, no key came: answered 404, no key in it, 0" and got["k8"].startswith("waiting, answered 503"), f"a key that is denied refuses what named it, one that cannot be had does not: {got}")
+    stage.sql("INSERT INTO erp_webhook.unverified (company_id, source_id, key_id, method, headers, body, retry_at) SELECT company_id, source_id, 'x' || i, 'POST', '{}', '', 'infinity'"
+              " FROM erp_webhook.source, generate_series(1, 999) i WHERE name = 'keyed'")
+    tap.ok(hook("i", "k1.key", "k7")[:2] == ["rejected", "401"], "a thousand wait at most: more are rejected, and their senders come again")
+    stage.sql("DELETE FROM erp_webhook.unverified WHERE key_id LIKE 'x%'")
     pins = [("https://api.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594-1d93a270", "t"), ("https://api.paypal.com.evil.test/v1/notifications/certs/CERT", "f"),
             ("https://api.paypal.com/v1/notifications/certs/../../x", "f"), ("http://api.paypal.com/v1/notifications/certs/CERT", "f"), ("https://api.paypal.com@evil.test/v1/notifications/certs/CERT", "f")]
     got = [stage.value(f"SELECT erp_webhook.key_named(\"fetch\", {quote(json.dumps({'PAYPAL-CERT-URL': url}))}) IS NOT NULL FROM erp_webhook.provider WHERE provider = 'paypal'") for url, _ in pins]
     tap.ok(got == [want for _, want in pins], f"PayPal's certificates come from its own address only: {got}")
+
+
+def key_sets(stage):
+    """What an answer may bring: a set or one key by name, no more than the bound, used no longer than its time."""
+    held = "SELECT key_id, key_id = 'k63' OR upper(valid) - now() BETWEEN interval '23 h' AND interval '25 h' FROM erp_webhook.fetched_key JOIN erp_webhook.source s USING (company_id, source_id) WHERE s.name = 'sets' ORDER BY 1"
+    source(stage, "sets", "truelayer", "", pull=False, key=False)
+
+    def bring(form, answer, ref="k63"):
+        rule = json.dumps({"form": form, "url": "/jwks", "lives": "24 hours"})
+        return stage.sql(f"SELECT key_id FROM erp_webhook.keys_of({quote(rule)}, {quote(ref)}, convert_to({quote(answer)}, 'UTF8')) ORDER BY 1")
+    jwk = {"kty": "EC", "crv": "P-256", "x": "a", "y": "b"}
+    many = json.dumps({"keys": [dict(jwk, kid=f"k{n}") for n in range(200)]})
+    tap.ok(len(bring("jwks", many)) == 64 and bring("jwk", json.dumps(dict(jwk, kid="k63"))) == [["k63"]] and bring("jwk", json.dumps(dict(jwk, kid="other"))) == [],
+           "of a set no more than 64 keys are taken; where one is asked for by name, no other")
+    tap.ok(bring("jwks", many + " " * 70000) == [] and bring("jwks", "<html>") == [] and bring("jwks", '{"keys": "x"}') == [] and bring("pem", "not a key") == [], "an answer too large, or that holds no key, brings none")
+    stage.sql("INSERT INTO erp_webhook.fetch (company_id, source_id, purpose, rule, ref, state, lease) SELECT company_id, source_id, 'key', 'key', 'k63', 'fetching', 1 FROM erp_webhook.source WHERE name = 'sets'")
+    stage.sql("INSERT INTO erp_webhook.fetched_key (company_id, source_id, key_id, key, fetched_at) SELECT company_id, source_id, 'old' || i, 'x', now() - interval '1 day' FROM erp_webhook.source, generate_series(1, 64) i WHERE name = 'sets'")
+    stage.sql(f"SELECT erp_webhook.record_call(jsonb_build_object('what', 'key', 'company_id', company_id, 'source_id', source_id, 'ref', fetch_id, 'lease', 1, 'status', 200), convert_to({quote(many)}, 'UTF8'))"
+              " FROM erp_webhook.fetch WHERE ref = 'k63'")
+    rows = stage.sql(held)
+    tap.ok(len(rows) == 64 and all(r[0].startswith("k") and r[1] == "t" for r in rows), "a source keeps 64 keys, the newest, each for a day")
 
 
 def failed_events(stage):
@@ -297,8 +330,31 @@ def failed_events(stage):
     stage.sql("INSERT INTO erp_webhook.event (company_id, source_id, external_id, kind, state, received_at, object_ref, payment_ref, amount, currency, attempts, sqlstate, error)"
               " SELECT company_id, source_id, 'late', 'payment.succeeded', 'failed', now(), 'p-late', 'p-late', 5, 'EUR', 1, 'P0001', 'the ERP was closed' FROM erp_webhook.source WHERE name = 'shop'")
     jobs(stage)
-    tap.ok(stage.value("SELECT captured = 5 FROM erp_webhook.payment WHERE payment_ref = 'p-late'") == "t" and stage.value("SELECT state FROM erp_webhook.event WHERE external_id = 'late'") == "applied",
-           "a failed event is settled when its reason has gone")
+    late = stage.sql("SELECT e.state, e.attempts, coalesce(e.sqlstate, ''), coalesce(e.error, ''), coalesce(p.captured::numeric(9, 2)::text, 'none') FROM erp_webhook.event e"
+                     " LEFT JOIN erp_webhook.payment p ON p.payment_ref = 'p-late' WHERE e.external_id = 'late'")
+    tap.ok(late == [["applied", "1", "", "", "5.00"]], f"a failed event is settled when its reason has gone: {late}")
+
+    # A rule of the ERP's own that raises.
+    stage.sql("CREATE TABLE public.erp (closed boolean); INSERT INTO public.erp VALUES (true);"
+              "CREATE FUNCTION public.closed(erp_webhook.event) RETURNS void LANGUAGE plpgsql AS $$ BEGIN IF (SELECT closed FROM public.erp) THEN RAISE 'the ERP is closed'; END IF; END $$;"
+              "SELECT erp_webhook.on_event('refund.succeeded', 'public.closed(erp_webhook.event)')")
+    stage.sql("SELECT erp_webhook.add_secret('shop', 'whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB')")
+    said = "convert_to('{\"type\": \"refund.succeeded\", \"timestamp\": \"2025-10-09T09:00:00Z\", \"data\": {\"id\": \"r-1\", \"payment_id\": \"p-late\", \"amount\": \"1.00\", \"currency\": \"EUR\"}}', 'UTF8')"
+    got = stage.sql(f"SELECT outcome, http_status FROM erp_webhook.ingest('shop', erp_webhook.sign('shop', {said}, headers => '{{\"webhook-id\": \"r-1\"}}'), {said})")
+    tap.ok(got == [["failed", "200"]], f"an event whose settling raises is kept and answered with success: {got}")
+    state = "SELECT state, attempts, error, extract(epoch FROM retry_at - now())::int FROM erp_webhook.event WHERE external_id = 'r-1'"
+    waits = []
+    for _ in range(14):
+        jobs(stage)
+        waits.append(int(stage.sql(state)[0][3]))
+        stage.sql("UPDATE erp_webhook.event SET retry_at = now() WHERE external_id = 'r-1'")
+    row = stage.sql(state)[0]
+    tap.ok(row[:3] == ["failed", "12", "the ERP is closed"], f"it is tried twelve times and no more: {row}")
+    grown = [b > 2 * a for a, b in zip(waits[1:6], waits[2:7])]
+    tap.ok(all(grown) and max(waits) <= 1.1 * 21600, f"each time after a longer wait, six hours at most: {waits}")
+    tap.ok(stage.value("SELECT count(*) FROM erp_webhook.exceptions WHERE kind = 'failed'") == "1", "it stands in exceptions")
+    stage.sql("UPDATE public.erp SET closed = false")
+    tap.ok(stage.value("SELECT erp_webhook.retry_failed('default')") == "1" and stage.sql(state)[0][0] == "applied", "until a person has it tried again")
 
 
 def main():
@@ -306,7 +362,7 @@ def main():
     stage = Stage(seed)
     try:
         stage.sql(f"CREATE ROLE {ROLE} LOGIN; CREATE EXTENSION erp_webhook; SELECT erp_webhook.grant_worker('{ROLE}'), erp_webhook.add_company('default', 'EUR')")
-        for part in (lambda: catch_up(stage, seed), lambda: pull_failures(stage), lambda: confirm(stage), lambda: contradiction(stage), lambda: objects(stage), lambda: keys(stage), lambda: failed_events(stage)):
+        for part in (lambda: catch_up(stage, seed), lambda: pull_failures(stage), lambda: confirm(stage), lambda: contradiction(stage), lambda: objects(stage), lambda: keys(stage), lambda: key_sets(stage), lambda: failed_events(stage)):
             part()
     except Exception as problem:
         tap.ok(False, f"stopped: {problem}")
