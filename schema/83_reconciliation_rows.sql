@@ -172,11 +172,9 @@ AS $$
            coalesce(to_date, (date_trunc('month', coalesce(from_date, erp_webhook.report_day(c.id))) + interval '1 month')::date - 1) AS last_day
     FROM (SELECT erp_webhook.company_named(company)) c (id)),
   moved AS (
-    SELECT substr(l.account, 10) AS source, e.currency, v.booked_on < a.first_day AS before, v.object,
+    SELECT substr(l.account, 10) AS source, e.currency, e.booked_on < a.first_day AS before, e.object,
            'fees' IN (e.debit, e.credit) AS is_fee, l.sign * e.amount AS amount
-    FROM asked a
-    JOIN erp_webhook.voucher v ON v.company_id = a.id AND v.booked_on <= a.last_day
-    JOIN erp_webhook.entry e ON e.company_id = v.company_id AND e.voucher_id = v.voucher_id
+    FROM asked a CROSS JOIN LATERAL erp_webhook.ledger_moves(a.id, '-infinity', a.last_day) e
     CROSS JOIN LATERAL (VALUES (e.debit, 1), (e.credit, -1)) l (account, sign)
     WHERE l.account LIKE 'clearing:%')
   SELECT m.source, m.currency, n.opening, n.captured, n.refunds, n.disputes, n.fees, n.conversions, n.payouts, n.closing

@@ -111,8 +111,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
   WITH dispute AS MATERIALIZED (
     SELECT o.source_id, o.payment_ref, o.currency, sum(CASE o.object WHEN 'withdrawn' THEN o.amount ELSE -o.amount END) AS amount
-    FROM erp_webhook.money_object o
-    WHERE o.company_id = disputed_invoices.company_id AND o.object IN ('withdrawn', 'reinstated') AND o.effective
+    FROM erp_webhook.source s
+    JOIN erp_webhook.money_object o ON o.company_id = s.company_id AND o.source_id = s.source_id AND o.object IN ('withdrawn', 'reinstated')
+    WHERE s.company_id = disputed_invoices.company_id AND o.effective
       AND o.succeeded_at < (day + 1)::timestamp AT TIME ZONE erp_webhook.company_zone(o.company_id)
     GROUP BY o.source_id, o.payment_ref, o.currency HAVING sum(CASE o.object WHEN 'withdrawn' THEN o.amount ELSE -o.amount END) > 0)
   SELECT n.invoice_id, sum(d.amount)
@@ -196,9 +197,8 @@ AS $$
     FROM asked a, LATERAL erp_webhook.open_items(a.id, a.day) o GROUP BY o.currency),
   ledger AS (
     SELECT e.currency, sum(CASE WHEN e.debit = 'receivable' THEN e.amount WHEN e.credit = 'receivable' THEN -e.amount ELSE 0 END) AS receivable,
-           sum(CASE WHEN e.credit = 'revenue' THEN e.amount WHEN e.debit = 'revenue' THEN -e.amount ELSE 0 END) FILTER (WHERE v.booked_on > a.day - 90) AS sold
-    FROM asked a JOIN erp_webhook.voucher v ON v.company_id = a.id AND v.booked_on <= a.day
-    JOIN erp_webhook.entry e ON e.company_id = v.company_id AND e.voucher_id = v.voucher_id
+           sum(CASE WHEN e.credit = 'revenue' THEN e.amount WHEN e.debit = 'revenue' THEN -e.amount ELSE 0 END) FILTER (WHERE e.booked_on > a.day - 90) AS sold
+    FROM asked a CROSS JOIN LATERAL erp_webhook.ledger_moves(a.id, '-infinity', a.day) e
     WHERE 'receivable' IN (e.debit, e.credit) GROUP BY e.currency)
   SELECT currency, round(coalesce(i.ageing, 0), d.digits), round(coalesce(i.credit, 0), d.digits), round(coalesce(i.nobodys, 0), d.digits), round(coalesce(l.receivable, 0), d.digits),
          round(coalesce(i.ageing, 0) + coalesce(i.credit, 0) + coalesce(i.nobodys, 0) - coalesce(l.receivable, 0), d.digits), round(90 * l.receivable / nullif(l.sold, 0), 1)

@@ -12,8 +12,7 @@ AS $$
   WITH asked AS MATERIALIZED (SELECT c.id, erp_webhook.as_of(c.id, cash_position.at) AS day FROM (SELECT erp_webhook.company_named(cash_position.company)) c (id)),
   ledger AS (
     SELECT l.account, e.currency, sum(l.sign * e.amount) AS balance
-    FROM asked a JOIN erp_webhook.voucher v ON v.company_id = a.id AND v.booked_on <= a.day
-    JOIN erp_webhook.entry e ON e.company_id = v.company_id AND e.voucher_id = v.voucher_id
+    FROM asked a CROSS JOIN LATERAL erp_webhook.ledger_moves(a.id, '-infinity', a.day) e
     CROSS JOIN LATERAL (VALUES (e.debit, 1), (e.credit, -1)) l (account, sign)
     WHERE l.account = 'bank' OR l.account LIKE 'bank:%' OR l.account LIKE 'clearing:%' OR l.account IN ('in_transit', 'bank_unassigned')
     GROUP BY l.account, e.currency),
@@ -40,11 +39,9 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   WITH moved AS MATERIALIZED (
-    SELECT s.source_id, e.currency, v.booked_on, v.object = 'payout' AS paid_out, sum(CASE e.debit WHEN 'clearing:' || s.name THEN e.amount ELSE -e.amount END) AS amount
-    FROM erp_webhook.voucher v
-    JOIN erp_webhook.entry e ON e.company_id = v.company_id AND e.voucher_id = v.voucher_id
-    JOIN erp_webhook.source s ON s.company_id = v.company_id AND 'clearing:' || s.name IN (e.debit, e.credit)
-    WHERE v.company_id = settlement_delay.company_id AND v.booked_on > settlement_delay.day - 180 AND v.booked_on <= settlement_delay.day
+    SELECT s.source_id, e.currency, e.booked_on, e.object = 'payout' AS paid_out, sum(CASE e.debit WHEN 'clearing:' || s.name THEN e.amount ELSE -e.amount END) AS amount
+    FROM erp_webhook.ledger_moves(settlement_delay.company_id, settlement_delay.day - 179, settlement_delay.day) e
+    JOIN erp_webhook.source s ON s.company_id = settlement_delay.company_id AND 'clearing:' || s.name IN (e.debit, e.credit)
     GROUP BY 1, 2, 3, 4),
   captured AS (SELECT source_id, currency, booked_on, sum(amount) OVER (PARTITION BY source_id, currency ORDER BY booked_on) AS so_far FROM moved WHERE NOT paid_out),
   paid AS (SELECT source_id, currency, booked_on, sum(-amount) OVER (PARTITION BY source_id, currency ORDER BY booked_on) AS so_far FROM moved WHERE paid_out),
@@ -119,18 +116,16 @@ AS $$
   WITH held AS MATERIALIZED (
     SELECT s.source_id, s.name, e.currency, sum(CASE e.debit WHEN 'clearing:' || s.name THEN e.amount ELSE -e.amount END) AS amount
     FROM erp_webhook.source s
-    JOIN erp_webhook.entry e ON e.company_id = s.company_id AND 'clearing:' || s.name IN (e.debit, e.credit)
-    JOIN erp_webhook.voucher v ON v.company_id = e.company_id AND v.voucher_id = e.voucher_id AND v.booked_on <= today
+    JOIN erp_webhook.ledger_moves(captures_to_come.company_id, '-infinity', today) e ON 'clearing:' || s.name IN (e.debit, e.credit)
     WHERE s.company_id = captures_to_come.company_id GROUP BY 1, 2, 3),
   free AS (
     SELECT h.source_id, h.name, h.currency, h.amount - coalesce((SELECT sum(i.amount) FROM erp_webhook.bank_item i WHERE i.company_id = captures_to_come.company_id
              AND i.item = 'payout' AND i.state = 'scheduled' AND i.source_id = h.source_id AND i.currency = h.currency), 0) AS amount
     FROM held h),
   day_ AS (
-    SELECT f.source_id, f.name, f.currency, f.amount AS free, v.booked_on, sum(CASE e.debit WHEN 'clearing:' || f.name THEN e.amount ELSE -e.amount END) AS amount
+    SELECT f.source_id, f.name, f.currency, f.amount AS free, e.booked_on, sum(CASE e.debit WHEN 'clearing:' || f.name THEN e.amount ELSE -e.amount END) AS amount
     FROM free f
-    JOIN erp_webhook.voucher v ON v.company_id = captures_to_come.company_id AND v.source_id = f.source_id AND v.booked_on BETWEEN today - 60 AND today AND v.object <> 'payout'
-    JOIN erp_webhook.entry e ON e.company_id = v.company_id AND e.voucher_id = v.voucher_id AND e.currency = f.currency AND 'clearing:' || f.name IN (e.debit, e.credit)
+    JOIN erp_webhook.ledger_moves(captures_to_come.company_id, today - 60, today) e ON e.object <> 'payout' AND e.currency = f.currency AND 'clearing:' || f.name IN (e.debit, e.credit)
     WHERE f.amount > 0 GROUP BY 1, 2, 3, 4, 5),
   chunk AS (
     SELECT d.*, least(d.amount, d.free - coalesce(sum(d.amount) OVER (PARTITION BY d.source_id, d.currency ORDER BY d.booked_on DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)) AS part

@@ -7,10 +7,11 @@ SET search_path = pg_catalog, pg_temp
 AS $$
   WITH booked AS MATERIALIZED (
     SELECT v.source_id, v.object, v.object_ref, l.account, e.currency, sum(l.sign * e.amount) AS amount
-    FROM erp_webhook.voucher v
+    FROM erp_webhook.source s
+    JOIN erp_webhook.voucher v ON v.company_id = s.company_id AND v.source_id = s.source_id AND v.object IN ('payout', 'arrival', 'bank') AND v.booked_on <= bank_sides.day
     JOIN erp_webhook.entry e ON e.company_id = v.company_id AND e.voucher_id = v.voucher_id
     CROSS JOIN LATERAL (VALUES (e.debit, 1), (e.credit, -1)) l (account, sign)
-    WHERE v.company_id = bank_sides.company_id AND v.booked_on <= bank_sides.day AND l.account ~ '^bank(:|$)'
+    WHERE s.company_id = bank_sides.company_id AND l.account ~ '^bank(:|$)'
     GROUP BY 1, 2, 3, 4, 5),
   line AS MATERIALIZED (
     SELECT b.object_ref, erp_webhook.line_bank(b.company_id, 0, b.object_ref) AS account, b.currency, b.amount,
@@ -58,7 +59,8 @@ AS $$
   under_way AS (
     SELECT w.currency, count(*) AS n, sum(w.amount) AS amount
     FROM (SELECT v.source_id, v.object_ref, e.currency, sum(CASE e.debit WHEN 'in_transit' THEN e.amount ELSE -e.amount END) AS amount
-          FROM asked a JOIN erp_webhook.voucher v ON v.company_id = a.id AND v.booked_on <= a.day AND v.object IN ('payout', 'arrival')
+          FROM asked a JOIN erp_webhook.source s ON s.company_id = a.id
+          JOIN erp_webhook.voucher v ON v.company_id = s.company_id AND v.source_id = s.source_id AND v.object IN ('payout', 'arrival') AND v.booked_on <= a.day
           JOIN erp_webhook.entry e ON e.company_id = v.company_id AND e.voucher_id = v.voucher_id AND 'in_transit' IN (e.debit, e.credit)
           GROUP BY 1, 2, 3) w
     WHERE w.amount <> 0 GROUP BY w.currency),

@@ -9,10 +9,9 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   WITH moved AS (
-    SELECT greatest(v.booked_on, today - days) AS day, sum(CASE WHEN e.debit ~ '^bank(:|$)' THEN e.amount ELSE -e.amount END) AS amount
-    FROM erp_webhook.voucher v JOIN erp_webhook.entry e ON e.company_id = v.company_id AND e.voucher_id = v.voucher_id
-    WHERE v.company_id = bank_history.company_id AND v.booked_on <= today AND e.currency = bank_history.currency
-      AND (e.debit ~ '^bank(:|$)') <> (e.credit ~ '^bank(:|$)')
+    SELECT greatest(e.booked_on, today - days) AS day, sum(CASE WHEN e.debit ~ '^bank(:|$)' THEN e.amount ELSE -e.amount END) AS amount
+    FROM erp_webhook.ledger_moves(bank_history.company_id, '-infinity', today) e
+    WHERE e.currency = bank_history.currency AND (e.debit ~ '^bank(:|$)') <> (e.credit ~ '^bank(:|$)')
     GROUP BY 1)
   SELECT d.day, true, t.amount, t.amount, t.amount
   FROM (SELECT today - n FROM generate_series(0, days) n) d (day)

@@ -62,6 +62,7 @@ BEGIN
     IF upkeep THEN
       PERFORM erp_webhook.maintain_out();
       PERFORM erp_webhook.maintain();
+      PERFORM erp_webhook.sum_days();
       PERFORM erp_webhook.keep_forecasts();
     END IF;
   EXCEPTION WHEN OTHERS THEN

@@ -278,7 +278,7 @@ SELECT company_id, d::date, a, 'EUR', w FROM company, (VALUES ('2025-11-03', -24
 CREATE FUNCTION pg_temp.send(source text, id text, body text, at timestamptz) RETURNS text LANGUAGE sql AS $$
   SELECT set_config('erp_webhook.clock', (at + interval '3 seconds')::text, false);
   SELECT (ingest(source, sign(source, convert_to(body, 'UTF8'), at, jsonb_build_object('webhook-id', id)), convert_to(body, 'UTF8'))).outcome $$;
-{";".join(sql for _, sql in month.sql)};
+{";SELECT sum_days();".join(";".join(sql for _, sql in month.sql[k::4]) for k in range(4))};
 {HEAD}
 {";".join(files)};
 """)
@@ -372,6 +372,11 @@ def main():
     check("events of October, settled three seconds after they happened", rows(f"SELECT sum(events), max(delay_max) FROM webhook_health({text(COMPANY)}, '2025-10-01', '2025-10-31')"),
           [(str(sum(at >= datetime(2025, 9, 30, 22) for at, sql in month.sql if "send(" in sql)), "00:00:03")])
     check("nothing breaks a law, and settling again posts nothing", rows(f"SELECT (SELECT count(*) FROM audit({text(COMPANY)})), settle_again({text(COMPANY)})"), [("0", "0")])
+
+    check("the sums by day and what came after them are the entries, all of them", rows("""SELECT (SELECT upto > 0 AND upto < (SELECT max(voucher_id) FROM voucher) FROM day_sum_state), (SELECT count(*) > 0 FROM day_sum), count(*)
+        FROM (SELECT booked_on, object, debit, credit, m.currency, sum(m.amount) FROM company c, ledger_moves(c.company_id, '-infinity', 'infinity') m GROUP BY 1, 2, 3, 4, 5) s (d, o, a, b, c, n)
+        FULL JOIN (SELECT booked_on, object, debit, credit, e.currency, sum(e.amount) FROM voucher v JOIN entry e USING (company_id, voucher_id) GROUP BY 1, 2, 3, 4, 5) r (d, o, a, b, c, n) USING (d, o, a, b, c)
+        WHERE s.n IS DISTINCT FROM r.n"""), [("t", "t", "0")])
 
     # The charge is posted by a decision; the bank then holds what the statement says of it.
     if "po_web_1014" in month.states:
