@@ -88,7 +88,7 @@ COMMENT ON FUNCTION erp_webhook.facts_of(int, erp_webhook.object_key[]) IS 'the 
 -- moment, the smallest external id); whether it counts, from the latest whole second of success and failure: in the
 -- same second a payment or bank line succeeded, a refund or payout failed.
 CREATE FUNCTION erp_webhook.merged_objects(company_id int, keys erp_webhook.object_key[]) RETURNS TABLE (
-  source_id int, object text, object_ref text, denomination text, reversal boolean, amount numeric, currency text,
+  source_id int, object text, object_ref text, denomination text, payment_ref text, reversal boolean, amount numeric, currency text,
   succeeded_at timestamptz, effective boolean, decided_by bigint, contradicted boolean, debit_side boolean,
   fee numeric, fee_currency text, fee_by bigint, to_amount numeric, to_currency text,
   value_date date, payout_ref text, bank_ref text, end_to_end_id text)
@@ -117,6 +117,8 @@ BEGIN ATOMIC
            count(DISTINCT ((f.fact).amount, (f.fact).currency))
              FILTER (WHERE f.succeeds AND (f.fact).amount IS NOT NULL AND (f.fact).currency IS NOT NULL) > 1
              AND f.object <> 'refund_total' AS contradicted,
+           (array_agg((f.fact).payment_ref ORDER BY f.at, (f.fact).external_id COLLATE "C") FILTER (WHERE (f.fact).payment_ref IS NOT NULL
+             AND ((f.fact).kind = 'bank.debit' OR f.object <> 'bank' AND (f.fact).kind <> 'payment.linked')))[1] AS payment_ref,
            (array_agg((f.fact).value_date ORDER BY f.at, (f.fact).external_id COLLATE "C") FILTER (WHERE (f.fact).value_date IS NOT NULL))[1] AS value_date,
            (array_agg((f.fact).payout_ref ORDER BY f.at, (f.fact).external_id COLLATE "C") FILTER (WHERE (f.fact).payout_ref IS NOT NULL))[1] AS payout_ref,
            (array_agg((f.fact).bank_ref ORDER BY f.at, (f.fact).external_id COLLATE "C") FILTER (WHERE (f.fact).bank_ref IS NOT NULL))[1] AS bank_ref,
@@ -127,7 +129,9 @@ BEGIN ATOMIC
                   OR s.last_success = s.last_failure AND s.object IN ('payment', 'bank')) AS effective
     FROM standing s
   )
-  SELECT j.source_id, j.object, j.object_ref, j.denomination, j.reversal, (j.asserted).amount, (j.asserted).currency, j.succeeded_at,
+  SELECT j.source_id, j.object, j.object_ref, j.denomination,
+         CASE WHEN j.object IN ('payment', 'refund', 'refund_total', 'withdrawn', 'reinstated') THEN coalesce(j.payment_ref, j.object_ref)
+              WHEN j.object = 'bank' THEN j.payment_ref END, j.reversal, (j.asserted).amount, (j.asserted).currency, j.succeeded_at,
          j.effective AND (j.object <> 'bank' OR erp_webhook.bank_posts(merged_objects.company_id, j.source_id, j.object_ref)),
          CASE WHEN j.effective THEN (j.asserted).event_id ELSE j.taken_back_by END, j.contradicted,
          coalesce((j.asserted).kind = 'bank.debit', false),
@@ -147,6 +151,8 @@ BEGIN ATOMIC
   FROM erp_webhook.keyed(objects_of.company_id, objects_of.groups) g
   JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id
     AND o.object = g.object AND o.object_ref = g.object_ref
+  -- A capture that goes by another payment's name belongs to that one, though something may name it as a payment.
+  WHERE g.object <> 'payment' OR o.payment_ref = o.object_ref
   UNION ALL
   SELECT g.object, g.object_ref, o
   FROM erp_webhook.keyed(objects_of.company_id, objects_of.groups) g
@@ -186,6 +192,6 @@ BEGIN ATOMIC
            (SELECT array_agg(n.ceiling ORDER BY n.n) FROM named n HAVING count(n.ceiling) > 0) AS ref_amounts,
            (array_agg(f.account_ref ORDER BY f.assigns DESC, f.at, f.external_id COLLATE "C") FILTER (WHERE f.account_ref IS NOT NULL))[1] AS account_ref,
            (array_agg(f.subscription_ref ORDER BY f.at, f.external_id COLLATE "C") FILTER (WHERE f.subscription_ref IS NOT NULL))[1] AS subscription_ref
-    FROM fact f HAVING count(*) > 0) said;
+    FROM fact f) said;
 END;
 COMMENT ON FUNCTION erp_webhook.merged_receipts(int, erp_webhook.object_key[]) IS 'SETTLEMENT 1.2: what a receipt is for, as all its facts together say';

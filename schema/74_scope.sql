@@ -4,6 +4,9 @@
 --
 -- Order everywhere: meeting, account, invoice, object, each ascending. Whoever settles a receipt holds the invoices it
 -- names, so holding all invoices of a component holds the component.
+--
+-- One keeps to no order: who corrects an invoice (UPDATE) holds its row before we are asked. So nobody waits here for
+-- long: what cannot be held in time is let go, all of it, and tried again. The time is less than deadlock_timeout's default.
 
 CREATE TYPE erp_webhook.scope AS (
   numbers text[], bare_subscriptions text[], created text[], subscriptions text[], invoices bigint[], accounts int[],
@@ -211,6 +214,14 @@ BEGIN
     FROM erp_webhook.subscription u
     WHERE u.company_id = company AND u.source_id = (s.linking).source_id AND (s.linking).object_ref IN (u.account_ref, u.subscription_ref);
   END IF;
+  -- An object that is known already may go by another payment than the new fact says.
+  SELECT array_agg(DISTINCT ROW(o.source_id, g.object, o.payment_ref)::erp_webhook.object_key) INTO found
+  FROM erp_webhook.keyed(company, s.objects) k
+  JOIN erp_webhook.money_object o ON o.company_id = k.company_id AND o.source_id = k.source_id AND o.object = k.object AND o.object_ref = k.object_ref
+  CROSS JOIN LATERAL (VALUES ('payment'), (CASE o.object WHEN 'bank' THEN 'bank' END)) g (object)
+  WHERE o.payment_ref IS NOT NULL AND g.object IS NOT NULL;
+  s.groups := erp_webhook.join_keys(s.groups, found);
+  s.touched := erp_webhook.join_keys(s.touched, found);
   LOOP
     before := s;
     s := erp_webhook.widened(company, s, by_due_date);
@@ -291,6 +302,7 @@ COMMENT ON FUNCTION erp_webhook.clear_meetings(int) IS 'take away meeting rows o
 CREATE FUNCTION erp_webhook.hold(company_id int, s erp_webhook.scope) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '800ms'
 AS $$
 #variable_conflict use_column
 DECLARE

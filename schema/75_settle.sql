@@ -39,16 +39,16 @@ DECLARE
   company constant int := merge_facts.company_id;
 BEGIN
   UPDATE erp_webhook.money_object o SET
-    (reversal, amount, currency, succeeded_at, effective, decided_by, contradicted, debit_side, fee, fee_currency, fee_by,
+    (payment_ref, reversal, amount, currency, succeeded_at, effective, decided_by, contradicted, debit_side, fee, fee_currency, fee_by,
      to_amount, to_currency, value_date, payout_ref, bank_ref, end_to_end_id)
-    = (m.reversal, m.amount, m.currency, m.succeeded_at, m.effective, m.decided_by, m.contradicted, m.debit_side, m.fee, m.fee_currency, m.fee_by,
+    = (m.payment_ref, m.reversal, m.amount, m.currency, m.succeeded_at, m.effective, m.decided_by, m.contradicted, m.debit_side, m.fee, m.fee_currency, m.fee_by,
        m.to_amount, m.to_currency, m.value_date, m.payout_ref, m.bank_ref, m.end_to_end_id)
   FROM (SELECT company AS company_id, m.* FROM erp_webhook.merged_objects(company, objects) m OFFSET 0) m  -- see keyed()
   WHERE o.company_id = m.company_id AND o.source_id = m.source_id AND o.object = m.object AND o.object_ref = m.object_ref AND o.denomination = m.denomination
-    AND (o.reversal, o.amount, o.currency, o.succeeded_at, o.effective, o.decided_by, o.contradicted, o.debit_side, o.fee, o.fee_currency, o.fee_by,
+    AND (o.payment_ref, o.reversal, o.amount, o.currency, o.succeeded_at, o.effective, o.decided_by, o.contradicted, o.debit_side, o.fee, o.fee_currency, o.fee_by,
          o.to_amount, o.to_currency, o.value_date, o.payout_ref, o.bank_ref, o.end_to_end_id)
       IS DISTINCT FROM
-        (m.reversal, m.amount, m.currency, m.succeeded_at, m.effective, m.decided_by, m.contradicted, m.debit_side, m.fee, m.fee_currency, m.fee_by,
+        (m.payment_ref, m.reversal, m.amount, m.currency, m.succeeded_at, m.effective, m.decided_by, m.contradicted, m.debit_side, m.fee, m.fee_currency, m.fee_by,
          m.to_amount, m.to_currency, m.value_date, m.payout_ref, m.bank_ref, m.end_to_end_id);
 
   UPDATE erp_webhook.money_object o
@@ -274,6 +274,8 @@ DECLARE
   ought erp_webhook.booking[];
   posted bigint[];
   bound constant boolean := EXISTS (SELECT FROM erp_webhook.binding b WHERE b.company_id = company);
+  patience constant interval := nullif(current_setting('lock_timeout'), '0');
+  since constant timestamptz := clock_timestamp();
 BEGIN
   PERFORM erp_webhook.keep_policies(company);
   IF bound THEN
@@ -287,8 +289,13 @@ BEGIN
       again := erp_webhook.widen(company, s);
       EXIT WHEN again.groups <@ wide.groups AND again.invoices <@ wide.invoices AND again.accounts <@ wide.accounts AND again.subscriptions <@ wide.subscriptions;
       RAISE EXCEPTION USING ERRCODE = 'EW001', MESSAGE = 'the component grew';
-    EXCEPTION WHEN SQLSTATE 'EW001' THEN
-      NULL;
+    EXCEPTION
+      WHEN SQLSTATE 'EW001' THEN NULL;
+      WHEN lock_not_available OR deadlock_detected THEN
+        IF clock_timestamp() > since + patience THEN
+          RAISE;
+        END IF;
+        PERFORM pg_sleep(0.01 + 0.04 * random());  -- whoever waits for us goes first
     END;
   END LOOP;
   wide := again;
@@ -352,8 +359,8 @@ BEGIN
   IF (SELECT bool_and(erp_webhook.is_plain(e)) FROM unnest(events) e) THEN
     BEGIN
       posted := erp_webhook.settle_plain(company_id, events);
-    EXCEPTION WHEN SQLSTATE 'EW002' OR unique_violation THEN
-      NULL;  -- something else is known of one of them: the long way, for all
+    EXCEPTION WHEN SQLSTATE 'EW002' OR unique_violation OR lock_not_available OR deadlock_detected THEN
+      NULL;  -- something else is known of one of them, or someone holds it: the long way, for all
     END;
   END IF;
   IF posted IS NULL THEN

@@ -44,6 +44,12 @@ BEGIN
   closed := erp_webhook.closed_until(company);
   SELECT array_agg(i.number) INTO numbers FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (invoices);
   PERFORM erp_webhook.meet(company, array_fill('invoice'::text, ARRAY[cardinality(numbers)]), numbers);
+  IF EXISTS (SELECT FROM erp_webhook.policy p WHERE p.company_id = company AND p.policy = 'allocate' AND p.value = 'due_date') THEN
+    -- Money of the account may be on its way to the oldest invoice just now, and could not see these.
+    PERFORM FROM erp_webhook.account a
+    WHERE a.company_id = company AND a.account_id IN (SELECT i.account_id FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (invoices))
+    ORDER BY a.account_id FOR NO KEY UPDATE;
+  END IF;
   concerned := erp_webhook.spoken_of(company, invoices);
 
   WITH issued AS MATERIALIZED (

@@ -18,6 +18,7 @@ COMMENT ON FUNCTION erp_webhook.is_plain(erp_webhook.event) IS 'may an event go 
 CREATE FUNCTION erp_webhook.settle_plain(company_id int, events erp_webhook.event[]) RETURNS int
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '800ms'  -- see 74_scope
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off

@@ -50,11 +50,14 @@ BEGIN
     EXIT WHEN facts IS NULL;
     posted := posted + erp_webhook.settle(this, facts);
   END LOOP;
-  after := 0;
+  -- An account's invoices together: where money goes to the oldest, any of them means all of them.
+  FOR ids IN
+    SELECT array_agg(i.invoice_id)
+    FROM (SELECT i.account_id, (sum(count(*)) OVER (ORDER BY i.account_id))::bigint / 1000 AS portion
+          FROM erp_webhook.invoice i WHERE i.company_id = this GROUP BY i.account_id) a
+    JOIN erp_webhook.invoice i ON i.company_id = this AND i.account_id = a.account_id
+    GROUP BY a.portion ORDER BY a.portion
   LOOP
-    SELECT array_agg(i.invoice_id), max(i.invoice_id) INTO ids, after
-    FROM (SELECT i.invoice_id FROM erp_webhook.invoice i WHERE i.company_id = this AND i.invoice_id > after ORDER BY i.invoice_id LIMIT 1000) i;
-    EXIT WHEN ids IS NULL;
     posted := posted + erp_webhook.settle_invoices(this, ids);
   END LOOP;
   RETURN posted;

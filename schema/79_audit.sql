@@ -35,8 +35,8 @@ BEGIN
     FROM erp_webhook.merged_objects(company, portion) m
     JOIN erp_webhook.money_object o ON o.company_id = company AND o.source_id = m.source_id AND o.object = m.object
       AND o.object_ref = m.object_ref AND o.denomination = m.denomination
-    WHERE (o.amount, o.currency, o.effective, o.succeeded_at, o.fee, o.fee_currency, o.contradicted)
-      IS DISTINCT FROM (m.amount, m.currency, m.effective, m.succeeded_at, m.fee, m.fee_currency, m.contradicted);
+    WHERE (o.payment_ref, o.amount, o.currency, o.effective, o.succeeded_at, o.fee, o.fee_currency, o.contradicted)
+      IS DISTINCT FROM (m.payment_ref, m.amount, m.currency, m.effective, m.succeeded_at, m.fee, m.fee_currency, m.contradicted);
   END LOOP;
 END
 $$;

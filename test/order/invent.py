@@ -220,6 +220,8 @@ def payment(i):
             i.fact(source, "payment.succeeded", **same, **fee(i, currency))
         if i.chance(0.06):                                           # one that says something else
             i.fact(source, "payment.succeeded", **{**same, "amount": i.amount(currency)})
+        if cap != ref and not i.plain and i.chance(0.1):             # one that says another payment
+            i.fact(source, "payment.succeeded", **{**same, "payment_ref": some_payment(i)[1]})
         if i.chance(0.15):
             i.fact(source, i.r.choice(["payment.reversed", "payment.failed"]), **same)
             if i.chance(0.3):
@@ -243,8 +245,11 @@ def refund(i):
     same = {"object_ref": i.next("r"), "payment_ref": ref, "amount": i.amount(currency), "currency": currency}
     states = i.r.choice([["succeeded"], ["succeeded"], ["succeeded"], ["failed"], ["succeeded", "failed"],
                          ["succeeded", "succeeded"], ["succeeded", "failed", "succeeded"]])
-    for state in states:
-        i.fact(source, f"refund.{state}", **same, **(fee(i, currency) if state == "succeeded" else {}))
+    for n, state in enumerate(states):
+        told = dict(same)
+        if n and not i.plain and i.chance(0.15):                     # does not say of which payment, or says another
+            told["payment_ref"] = None if i.chance(0.5) else some_payment(i)[1]
+        i.fact(source, f"refund.{state}", **told, **(fee(i, currency) if state == "succeeded" else {}))
 
 
 def cumulative_refund(i):
@@ -262,7 +267,7 @@ def dispute(i):
     if i.chance(0.4):
         i.fact(source, "dispute.reinstated", **same)
     if i.chance(0.2):
-        i.fact(source, "dispute.withdrawn", **{**same, "object_ref": i.next("d2")})
+        i.fact(source, "dispute.withdrawn", **{**same, "object_ref": i.next("e")})
     i.fact(source, "dispute.closed", **same)
 
 
