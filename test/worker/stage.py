@@ -39,11 +39,11 @@ class Stage:
 
     def make_certificates(self):
         self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                     "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.pem")
+                     "-subj", "/CN=test authority", "-addext", "keyUsage=critical,keyCertSign", "-keyout", "ca.key", "-out", "ca.pem")
         self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=peer",
                      "-keyout", "peer.key", "-out", "peer.csr")
         with open(self.path("ext"), "w") as f:
-            f.write("subjectAltName=DNS:localhost,DNS:peer.test,DNS:rebinding.test")
+            f.write("subjectAltName=DNS:localhost,DNS:peer.test,DNS:rebinding.test\nauthorityKeyIdentifier=keyid\n")
         self.openssl("x509", "-req", "-in", "peer.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "2",
                      "-extfile", "ext", "-out", "peer.pem")
 
