@@ -3,10 +3,14 @@
 # nothing is missing; uses sudo when not root; says what to install where it cannot.
 #   test/dependencies.sh [build|test|interop]   install what is missing (default: test)
 #   test/dependencies.sh --list                 print the packages needed to build
+# PG_CONFIG in the environment names the PostgreSQL to use, 15 to 18; Debian's 15 is then not asked for.
 set -eu
 
+server="postgresql-15 postgresql-server-dev-15"
+if [ -n "${PG_CONFIG:-}" ] && [ -x "$PG_CONFIG" ]; then server=; fi
+
 packages="make gcc libc6-dev pkg-config curl openssl ca-certificates
-  postgresql-15 postgresql-server-dev-15
+  $server
   libssl-dev libcurl4-openssl-dev libevent-dev libxml2-dev libicu-dev"
 
 case ${1:-test} in
