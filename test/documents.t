@@ -126,7 +126,30 @@ def mapping_rows():
         yield "| `%s` | %s | %s | %s |" % (file[:-5], samples or "—", documented or "—", ", ".join(families) or "nothing")
 
 
+COVERS = {"body": "the body", "none": "not the body", "crc32": "a CRC-32 of the body"}
+
+
+def scheme_cells(page):
+    """Provider → the cells of its row in the first table."""
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \|(.*)\|$", page.split("\n## ", 1)[0], re.M)
+    return {name: [cell.strip() for cell in cells.split("|")] for name, cells in rows}
+
+
+def check_scheme_rows(page):
+    cells, vectors = scheme_cells(page), {}
+    for line in read("test/data/vectors.jsonl").splitlines():
+        vectors[json.loads(line)["provider"]] = vectors.get(json.loads(line)["provider"], 0) + 1
+    for file in sorted(os.listdir(os.path.join(ROOT, "providers"))):
+        name, provider = file[:-5], json.loads(read("providers/" + file))
+        covers = provider["scheme"].get("covers", "body")
+        said = cells.get(name, ["", "", ""])
+        counted = re.search(r"(\d+) vectors?", said[0])
+        wanted = ["some fields" if isinstance(covers, list) else COVERS[covers], provider["trust"], vectors.get(name, 0)]
+        ok([said[1], said[2], int(counted.group(1)) if counted else 0] == wanted, "providers.md: scheme of %s" % name, wanted, said)
+
+
 page = read("docs/providers.md")
+check_scheme_rows(page)
 for row in mapping_rows():
     ok(row in page, "providers.md: mapping of %s" % row.split("`")[1], row)
 
