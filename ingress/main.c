@@ -131,7 +131,7 @@ main(int argc, char **argv)
 	handle_signals();
 	if (ewh_options.tls_cert && !ewh_tls_load(ewh_options.tls_cert, ewh_options.tls_key))
 		return 1;
-	ewh_queue_start(base, ewh_database_wake);
+	ewh_queue_start(base, ewh_database_wake, ewh_database_expected);
 	ewh_report_start(base);
 	if (!ewh_listeners_start(base))
 		return 1;

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "database.h"
 #include "log.h"
 #include "metrics.h"
 #include "options.h"
@@ -29,6 +28,7 @@ static struct EwhRequestList pending = TAILQ_HEAD_INITIALIZER(pending); /* queue
 static uint64_t paused_until;
 static unsigned pause_ms;
 static void (*wake_database)(void);
+static bool (*database_expected)(void);
 
 static const EwhAnswer unavailable = {503, "text/plain", "try again later\n", 16};
 
@@ -66,7 +66,7 @@ static void
 expire(void)
 {
 	uint64_t now = ewh_now();
-	bool expected = ewh_database_expected();
+	bool expected = database_expected();
 	EwhRequest *request, *next;
 
 	for (request = TAILQ_FIRST(&pending); request; request = next)
@@ -98,18 +98,19 @@ on_tick(evutil_socket_t fd, short what, void *context)
 }
 
 void
-ewh_queue_start(struct event_base *base, void (*wake)(void))
+ewh_queue_start(struct event_base *base, void (*wake)(void), bool (*expected)(void))
 {
 	static const struct timeval tick = {0, TICK_MS * 1000};
 
 	wake_database = wake;
+	database_expected = expected;
 	event_add(event_new(base, -1, EV_PERSIST, on_tick, NULL), &tick);
 }
 
 bool
 ewh_queue_admits(void)
 {
-	if (!ewh_database_expected() || ewh_metrics.queued >= ewh_options.max_queue)
+	if (!database_expected() || ewh_metrics.queued >= ewh_options.max_queue)
 		return false;
 	if (ewh_metrics.memory >= (uint64_t) ewh_options.max_memory)
 		return false;

@@ -27,8 +27,8 @@ typedef struct EwhReceipt
 	int status;
 } EwhReceipt;
 
-/* wake is called when there may be something to take. */
-void ewh_queue_start(struct event_base *base, void (*wake)(void));
+/* wake is called when there may be something to take; expected says whether waiting for the database makes sense. */
+void ewh_queue_start(struct event_base *base, void (*wake)(void), bool (*expected)(void));
 
 /* False: a request would rather be told now that it cannot be served in time. */
 bool ewh_queue_admits(void);
