@@ -129,6 +129,7 @@ BEGIN
   IF by_due_date THEN
     SELECT array_agg(DISTINCT r.account_id) INTO w.accounts
     FROM (SELECT unnest(s.accounts || whose)
+          UNION SELECT erp_webhook.linked_account(company, l.source_id, l.object_ref) FROM unnest(s.links) l  -- of facts that are no object yet
           UNION SELECT r.account_id FROM erp_webhook.keyed(company, w.groups) g JOIN erp_webhook.receipt_standing r ON r.company_id = g.company_id
                   AND r.source_id = g.source_id AND r.object = g.object AND r.object_ref = g.object_ref
           UNION SELECT erp_webhook.linked_account(company, o.source_id, o.account_ref)

@@ -160,6 +160,14 @@ AS $$
   UNION ALL
   SELECT 'what a receipt is said to have paid is allocated', format('%s %s: %s of %s %s', object, object_ref, coalesce(s.amount, 0), t.allocated, currency)
   FROM strength t LEFT JOIN spent s USING (source_id, object, object_ref, currency) WHERE t.allocated <> coalesce(s.amount, 0)
+  UNION ALL
+  SELECT 'no money is left where an invoice has room for it', format('%s %s: %s %s, invoice %s', r.object, r.object_ref, r.strength - r.allocated, r.currency, i.number)
+  FROM erp_webhook.receipt_standing r
+  CROSS JOIN LATERAL (
+    SELECT n.invoice_id FROM erp_webhook.invoices_named(r.company_id, ARRAY[ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key]) n WHERE n.ceiling IS NULL
+    UNION SELECT i.invoice_id FROM erp_webhook.invoice i WHERE r.by_due_date AND i.company_id = r.company_id AND i.account_id = r.account_id) a
+  JOIN erp_webhook.invoice i ON i.company_id = r.company_id AND i.invoice_id = a.invoice_id AND i.currency = r.currency
+  WHERE r.company_id = audit_receipts.company_id AND r.strength > r.allocated AND i.state <> 'void' AND i.total - i.elsewhere > i.paid
 $$;
 COMMENT ON FUNCTION erp_webhook.audit_receipts(int) IS 'laws between receipts and allocations that are broken';
 

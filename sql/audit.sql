@@ -67,6 +67,9 @@ SELECT what, law FROM (VALUES
    'UPDATE allocation SET amount = 70 WHERE company_id = %s AND object_ref = ''p2'''),
   ('a receipt said to have paid less',
    'UPDATE receipt_standing SET allocated = 49 WHERE company_id = %s AND object_ref = ''p2'''),
+  ('money kept from its invoice',
+   'WITH a AS (DELETE FROM allocation WHERE company_id = %1$s AND object_ref = ''p2''), r AS (UPDATE receipt_standing SET allocated = 0 WHERE company_id = %1$s AND object_ref = ''p2'')
+    UPDATE invoice SET paid = 0, state = ''open'' WHERE company_id = %1$s AND number = ''AU-2'''),
   ('an account that should be suspended',
    'UPDATE account SET state = ''active'' WHERE company_id = %s AND account_no = ''A-2''')
 ) d (what, damage) CROSS JOIN LATERAL pg_temp.broken(format(damage, :company)) law;

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""The examples of docs/reconciliation.md are executed, and print what the page says.
+"""The examples of docs/reconciliation.md and docs/settlement.md are executed, and print what the page says.
 
-Each ```sql block is run, all in one session, and must print the ```text block after it. `test/guide.t --write` puts what
-was printed into the page.
+Each ```sql block is run, all of a page in one session, and must print the ```text block after it. `test/guide.t --write
+[PAGE …]` puts what was printed into the pages.
 """
 import os
 import re
 import subprocess
 import sys
 
-PAGE = os.path.join(os.path.dirname(__file__), "..", "docs", "reconciliation.md")
+DOCS = os.path.join(os.path.dirname(__file__), "..", "docs")
+PAGES = ["reconciliation.md", "settlement.md"]
 BLOCK = re.compile(r"```sql\n(.*?)```\n```text\n(.*?)```", re.S)
 MARK = "=== the next example ==="
 
@@ -27,22 +28,37 @@ def run(blocks):
     return ["\n".join(line.rstrip() for line in text.strip("\n").splitlines()) + "\n" for text in outputs]
 
 
-def main():
-    with open(PAGE, encoding="utf-8") as f:
+def write(path):
+    with open(path, encoding="utf-8") as f:
         page = f.read()
-    blocks = BLOCK.findall(page)
+    fresh = iter(run([sql for sql, _ in BLOCK.findall(page)]))
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(BLOCK.sub(lambda m: "```sql\n" + m.group(1) + "```\n```text\n" + next(fresh) + "```", page))
+
+
+def check(name, n):
+    """One line of TAP for each example of a page, and one for their number; the count so far."""
+    with open(os.path.join(DOCS, name), encoding="utf-8") as f:
+        blocks = BLOCK.findall(f.read())
     printed = run([sql for sql, _ in blocks])
-    if "--write" in sys.argv:
-        fresh = iter(printed)
-        with open(PAGE, "w", encoding="utf-8") as f:
-            f.write(BLOCK.sub(lambda m: "```sql\n" + m.group(1) + "```\n```text\n" + next(fresh) + "```", page))
-        return
-    for n, ((sql, said), got) in enumerate(zip(blocks, printed), 1):
-        print(f"{'ok' if said == got else 'not ok'} {n} - {sql.splitlines()[0][:70]}")
+    for (sql, said), got in zip(blocks, printed):
+        n += 1
+        print(f"{'ok' if said == got else 'not ok'} {n} - {name}: {sql.splitlines()[0][:70]}")
         if said != got:
             print("".join("# said " + l + "\n" for l in said.splitlines()) + "".join("# got  " + l + "\n" for l in got.splitlines()), end="")
-    print(f"{'ok' if len(blocks) == len(printed) and blocks else 'not ok'} {len(blocks) + 1} - every example ran")
-    print(f"1..{len(blocks) + 1}")
+    print(f"{'ok' if len(blocks) == len(printed) and blocks else 'not ok'} {n + 1} - {name}: every example ran")
+    return n + 1
+
+
+def main():
+    if "--write" in sys.argv:
+        for name in sys.argv[2:] or PAGES:
+            write(os.path.join(DOCS, name))
+        return
+    n = 0
+    for name in PAGES:
+        n = check(name, n)
+    print(f"1..{n}")
 
 
 main()

@@ -83,9 +83,13 @@ def invent(seed, plain=False):
     i = Inventor(seed, plain)
     fixture(i)
     policies(i)
+    early = i.chance(0.3)
+    if early:
+        links(i)
     for maker in i.r.choices(MAKERS, weights=WEIGHTS, k=i.r.randint(2, 7)):
         maker(i)
-    links(i)
+    if not early:
+        links(i)
     return i.h
 
 
