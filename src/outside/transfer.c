@@ -27,6 +27,7 @@
 #define MAX_HEADERS			(32 * 1024)			/* bytes of an answer's headers */
 #define MAX_ANSWER			(64 * 1024)			/* of a body nobody reads: a subscriber's */
 #define CONNECT_TIMEOUT_MS	10000
+#define RETRY_AFTER			"retry-after:"
 #define MAX_RETRY_AFTER		604800	/* seconds worth reading; SQL bounds what is heeded */
 
 static int	http_timeout = 30;
@@ -66,17 +67,26 @@ take_body(char *data, size_t size, size_t n, void *arg)
 	return 0;
 }
 
-/* curl callback: a header line. None is kept, all are counted, those of interim answers (100, 103) too. */
+/* curl callback: a header line. Only Retry-After is kept; all are counted, those of interim answers (100, 103) too. */
 static size_t
 take_header(char *data, size_t size, size_t n, void *arg)
 {
 	EwhTransfer *transfer = arg;
 
 	transfer->header_bytes += size * n;
-	if (transfer->header_bytes <= MAX_HEADERS)
-		return size * n;
-	transfer->refused = "the answer's headers are too large";
-	return 0;
+	if (transfer->header_bytes > MAX_HEADERS)
+	{
+		transfer->refused = "the answer's headers are too large";
+		return 0;
+	}
+	if (size * n > strlen(RETRY_AFTER) && strncasecmp(data, RETRY_AFTER, strlen(RETRY_AFTER)) == 0)
+	{
+		size_t		len = Min(size * n - strlen(RETRY_AFTER), sizeof(transfer->retry_after) - 1);
+
+		memcpy(transfer->retry_after, data + strlen(RETRY_AFTER), len);
+		transfer->retry_after[len] = '\0';
+	}
+	return size * n;
 }
 
 /* curl callback: open a socket to this very address, or refuse. */
@@ -262,6 +272,25 @@ ewh_transfer_resolving(const EwhTransfer *transfer)
 	return us == 0;
 }
 
+/*
+ * How many seconds the answer asks to wait: RFC 9110 section 10.2.3, a number or a date; 0 when it asks for nothing, and
+ * for a date that has passed.
+ *
+ * Not CURLINFO_RETRY_AFTER: newer libcurl cuts that to six hours, and how long is heeded is for SQL to say.
+ */
+static int
+asked_to_wait(const char *value)
+{
+	int64		seconds;
+
+	value += strspn(value, " \t");
+	if (*value >= '0' && *value <= '9')
+		seconds = strtoll(value, NULL, 10);
+	else
+		seconds = (int64) curl_getdate(value, NULL) - time(NULL);
+	return (int) Min(Max(seconds, 0), MAX_RETRY_AFTER);
+}
+
 /* A transfer has ended: copy what came back into the exchange. */
 void
 ewh_transfer_result(EwhTransfer *transfer, CURLcode code)
@@ -269,7 +298,6 @@ ewh_transfer_result(EwhTransfer *transfer, CURLcode code)
 	EwhExchange *exchange = transfer->exchange;
 	MemoryContext old = MemoryContextSwitchTo(exchange->context);
 	curl_off_t	us = 0;
-	curl_off_t	retry_after = 0;
 	long		status = 0;
 
 	curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T, &us);
@@ -277,9 +305,7 @@ ewh_transfer_result(EwhTransfer *transfer, CURLcode code)
 	exchange->ms = (int) (us / 1000);
 	if (code == CURLE_OK)
 	{
-		/* Seconds or a date, RFC 9110 section 10.2.3; one that has passed asks for nothing. */
-		curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after);
-		exchange->retry_after = (int) Min(Max(retry_after, 0), MAX_RETRY_AFTER);
+		exchange->retry_after = asked_to_wait(transfer->retry_after);
 		exchange->status = (int) status;
 		exchange->answer.data = transfer->answer.data;
 		exchange->answer.len = transfer->answer.len;

@@ -28,6 +28,7 @@ typedef struct EwhTransfer
 	struct curl_slist *headers;
 	EwhBuffer	answer;
 	size_t		header_bytes;	/* of the answer so far */
+	char		retry_after[64];	/* the header's value as it came; empty: none */
 	const char *refused;		/* set by a callback: why it stopped the transfer */
 	bool		plain_http;
 	char		error[CURL_ERROR_SIZE];
