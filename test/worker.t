@@ -4,6 +4,7 @@
     test/worker.t [SEED]     the seed decides which delivery fails how
 """
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -217,7 +218,7 @@ HOSTILE = [
     ("plain http to a name that is loopback elsewhere", "http://loopback.test:443/", "plain http"),
     ("plain http to an address beyond", "http://cgnat.test:{port}/", "plain http"),
     ("loopback over IPv6", "https://six.test:443/", "not global unicast"),
-    ("an IPv4 address mapped into IPv6", "https://mapped.test:443/", "not global unicast"),
+    ("an IPv4 address mapped into IPv6", "https://mapped.test:443/", "not global unicast|private"),     # newer libcurl takes the IPv4 out of it
     ("an address translated by NAT64", "https://nat.test:443/", "not global unicast"),
     ("an address inside 6to4", "https://sixtofour.test:443/", "6to4"),
     ("an address in decimal", "https://2130706433:443/", "loopback"),
@@ -230,7 +231,7 @@ HOSTILE = [
     ("a malformed status line", "{url}/evil/malformed", ""),
     ("a negative length", "{url}/evil/negative", ""),
     ("a compressed bomb, kept as it is", "{url}/evil/bomb", "200"),
-    ("a bomb in the transfer encoding, likewise", "{url}/evil/transfer-bomb", "200"),
+    ("a bomb in the transfer encoding, likewise", "{url}/evil/transfer-bomb", "200|Unsolicited Transfer-Encoding"),     # newer libcurl refuses it
     ("a certificate of another host", "https://wrong.test:{port}/hook/wrong", "certificate"),
 ]
 
@@ -254,7 +255,7 @@ def hostile(stage):
     for i, (what, _, expected) in enumerate(HOSTILE):
         came_to = last_error(stage, f"evil-{i}")
         delivered = states(stage, f"evil-{i}") == {"delivered": "1"}
-        tap.ok(expected in came_to and delivered == (expected == "200"), f"{what}: {came_to}")
+        tap.ok(re.search(expected, came_to) and delivered == ("200" in expected and came_to == "200"), f"{what}: {came_to}")
     tap.ok(stage.worker_pid() == pid and memory(pid) - before < 20 << 10, f"the worker lives and has not grown: {memory(pid) - before} kB")
     reached = stage.control("received")
     tap.ok("reached-by-redirect" not in reached and "wrong" not in reached, "nothing reached what it must not reach")

@@ -2,7 +2,8 @@
  * resolver.c: preloaded into the server under test: names ending in .test resolve as the file EWH_TEST_HOSTS says.
  *
  * A line is "name address [address …]". Each look-up takes the next address of its name, and the last one for ever: so
- * a resolver that changes its mind between a check and its use is one line. Other names go to the real resolver.
+ * a resolver that changes its mind between a check and its use is one line. Newer libcurl asks for IPv4 and IPv6 apart:
+ * each family counts its own look-ups. Other names go to the real resolver.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -15,25 +16,27 @@
 typedef int (*Resolver) (const char *, const char *, const struct addrinfo *, struct addrinfo **);
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static char asked[64][256];		/* every .test look-up of this process so far */
+static char asked[128][256];	/* every .test look-up of this process so far, as "family name" */
 static int	n_asked;
 
-/* How often this name was asked for before. */
+/* How often this name was asked for before, in this family. */
 static int
-times_asked(const char *name)
+times_asked(const char *name, int family)
 {
+	char		question[256];
 	int			times = 0;
 
+	snprintf(question, sizeof(question), "%d %s", family, name);
 	for (int i = 0; i < n_asked; i++)
-		times += strcmp(asked[i], name) == 0;
-	if (n_asked < 64)
-		snprintf(asked[n_asked++], sizeof(asked[0]), "%s", name);
+		times += strcmp(asked[i], question) == 0;
+	if (n_asked < 128)
+		memcpy(asked[n_asked++], question, sizeof(question));
 	return times;
 }
 
 /* The address for this look-up, or 0 if the name is not in the file. */
 static int
-look_up(const char *name, char *address, size_t size)
+look_up(const char *name, int family, char *address, size_t size)
 {
 	FILE	   *f = getenv("EWH_TEST_HOSTS") ? fopen(getenv("EWH_TEST_HOSTS"), "r") : NULL;
 	char		line[512];
@@ -47,7 +50,7 @@ look_up(const char *name, char *address, size_t size)
 
 		if (word == NULL || strcmp(word, name) != 0)
 			continue;
-		skip = times_asked(name);
+		skip = times_asked(name, family);
 		while ((word = strtok_r(NULL, " \n", &save)) != NULL)
 		{
 			snprintf(address, size, "%s", word);
@@ -72,7 +75,7 @@ getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
 	if (len < 5 || strcmp(node + len - 5, ".test") != 0)
 		return real(node, service, hints, result);
 	pthread_mutex_lock(&lock);
-	found = look_up(node, address, sizeof(address));
+	found = look_up(node, hints ? hints->ai_family : AF_UNSPEC, address, sizeof(address));
 	pthread_mutex_unlock(&lock);
 	return found ? real(address, service, hints, result) : EAI_NONAME;
 }
