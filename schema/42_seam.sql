@@ -3,7 +3,8 @@
 --   handover.state
 --     settle() answered a reference ──▶ done
 --     settle() answered queued:<ref> ──▶ queued ── confirm() ──▶ done
---                                               └─ confirm(error) ──▶ refused
+--                                               └─ confirm(error) ──▶ refused, an exception until the
+--                                                  ERP is offered it again: by retry_failed(), or when it is next settled
 
 CREATE TABLE erp_webhook.binding (
   company_id int PRIMARY KEY REFERENCES erp_webhook.company,
@@ -36,6 +37,7 @@ CREATE TABLE erp_webhook.handover (
 );
 CREATE INDEX handover_of_invoice ON erp_webhook.handover (company_id, invoice_id);
 CREATE INDEX handover_of_object ON erp_webhook.handover (company_id, source_id, object, object_ref);
+CREATE INDEX handover_refused ON erp_webhook.handover (company_id) WHERE state = 'refused';
 CREATE INDEX handover_of_voucher ON erp_webhook.handover (company_id, voucher_id);
 COMMENT ON TABLE erp_webhook.handover IS 'what was handed to the ERP, line by line, and whether it has it';
 

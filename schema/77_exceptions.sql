@@ -14,6 +14,13 @@ RETURN CASE kind
 END;
 COMMENT ON FUNCTION erp_webhook.advice(text) IS 'what to do about an exception';
 
+CREATE VIEW erp_webhook.refused WITH (security_invoker = true) AS
+  SELECT h.* FROM erp_webhook.handover h
+  WHERE h.state = 'refused' AND NOT EXISTS (
+    SELECT FROM erp_webhook.handover n WHERE n.company_id = h.company_id AND n.source_id = h.source_id AND n.object = h.object AND n.object_ref = h.object_ref
+      AND n.invoice_id IS NOT DISTINCT FROM h.invoice_id AND n.handover_id > h.handover_id);
+COMMENT ON VIEW erp_webhook.refused IS 'what an ERP refused after queueing it, and was not offered since';
+
 CREATE VIEW erp_webhook.exceptions WITH (security_invoker = true) AS
 WITH of_event AS (
   SELECT e.company_id, e.state AS kind, e.source_id, e.external_id, e.payment_ref, e.object_ref, NULL::text AS invoice_number,
@@ -64,8 +71,15 @@ WITH of_event AS (
   SELECT s.company_id, 'unattributed' AS kind, s.source_id, NULL::text AS external_id, NULL::text AS payment_ref, s.subscription_ref AS object_ref,
          NULL::text AS invoice_number, 'account_unknown' AS reason, NULL::numeric AS amount, NULL::text AS currency, NULL::timestamptz AS since
   FROM erp_webhook.subscription s WHERE s.suspended AND s.account_id IS NULL
+), of_erp AS (
+  SELECT r.company_id, 'failed' AS kind, r.source_id, e.external_id, e.payment_ref, r.object_ref, i.number AS invoice_number,
+         'refused by the ERP: ' || r.error AS reason, r.amount::numeric AS amount, r.currency, coalesce(v.posted_at, e.received_at) AS since
+  FROM erp_webhook.refused r
+  LEFT JOIN erp_webhook.voucher v ON v.company_id = r.company_id AND v.voucher_id = r.voucher_id
+  LEFT JOIN erp_webhook.event e ON e.company_id = v.company_id AND e.event_id = v.event_id
+  LEFT JOIN erp_webhook.invoice i ON i.company_id = r.company_id AND i.invoice_id = r.invoice_id
 ), everything AS (
-  SELECT * FROM of_event UNION ALL SELECT * FROM of_object UNION ALL SELECT * FROM of_receipt UNION ALL SELECT * FROM of_subscription
+  SELECT * FROM of_erp UNION ALL SELECT * FROM of_event UNION ALL SELECT * FROM of_object UNION ALL SELECT * FROM of_receipt UNION ALL SELECT * FROM of_subscription
 )
 SELECT x.company_id, x.kind, s.name AS source, x.external_id, x.payment_ref, x.object_ref, x.invoice_number, x.reason, x.amount, x.currency,
        CASE WHEN x.since < '2900-01-01 00:00:00+00' THEN x.since ELSE x.since - interval '8766000 hours' END AS since, erp_webhook.advice(x.kind) AS advice

@@ -25,11 +25,11 @@ BEGIN
       UPDATE erp_webhook.event x SET attempts = x.attempts + 1, sqlstate = SQLSTATE, error = SQLERRM WHERE x.company_id = this AND x.event_id = e.event_id;
     END;
   END LOOP;
-  RETURN done;
+  RETURN done + erp_webhook.offer_refused(this);
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.retry_failed(text) FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.retry_failed(text) IS 'try again to settle what failed; returns how many events are settled now';
+COMMENT ON FUNCTION erp_webhook.retry_failed(text) IS 'try again to settle what failed, and offer an ERP again what it refused; returns how many events are settled now, or offered';
 
 -- A grace period ends by the clock, not by an event: run_jobs() and maintain() call this.
 CREATE FUNCTION erp_webhook.suspend_due() RETURNS int

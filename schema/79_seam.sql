@@ -214,7 +214,11 @@ BEGIN
   FROM side s
   JOIN erp_webhook.invoice i ON i.company_id = company AND i.number = s.object_ref
   JOIN erp_webhook.account a ON a.company_id = company AND a.account_id = i.account_id
-  WHERE s.source_id = 0 AND s.object IN ('credit_note', 'write_off');
+  WHERE s.source_id = 0 AND s.object IN ('credit_note', 'write_off')
+  UNION ALL
+  SELECT r.voucher_id, r.source_id, r.object, r.object_ref, r.invoice_id, r.account_no, r.amount, r.currency
+  FROM erp_webhook.refused r
+  WHERE r.company_id = company AND r.source_id = 0 AND r.object IN ('credit_note', 'write_off') AND r.invoice_id = ANY (invoices);
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.erp_changes(int, bigint[], erp_webhook.object_key[], bigint[]) IS
@@ -255,9 +259,16 @@ BEGIN
     GROUP BY c.voucher_id, c.source_id, c.object, c.object_ref, c.currency ORDER BY c.voucher_id NULLS LAST, c.object_ref COLLATE "C"
   LOOP
     v := NULL;
+    -- What was refused is offered again as what it was.
+    change.voucher_id := coalesce(change.voucher_id, (SELECT max(r.voucher_id) FROM erp_webhook.refused r
+      WHERE r.company_id = company AND r.source_id = change.source_id AND r.object = change.object AND r.object_ref = change.object_ref));
     SELECT * INTO v FROM erp_webhook.voucher w WHERE w.company_id = company AND w.voucher_id = change.voucher_id;
     IF change.voucher_id IS NULL THEN
+      -- A mere re-allocation has no voucher of its own; it is confirmed by the one that brought the money.
+      change.voucher_id := (SELECT max(h.voucher_id) FROM erp_webhook.handover h
+        WHERE h.company_id = company AND h.source_id = change.source_id AND h.object = change.object AND h.object_ref = change.object_ref);
       v.company_id := company;
+      v.voucher_id := change.voucher_id;
       v.object := 'allocation';
       v.object_ref := change.object_ref;
       v.booked_on := erp_webhook.open_day(CURRENT_DATE, erp_webhook.closed_until(company));
@@ -312,20 +323,47 @@ DECLARE
 BEGIN
   WITH told AS (
     UPDATE erp_webhook.handover h SET state = CASE WHEN confirm.error IS NULL THEN 'done' ELSE 'refused' END, ref = coalesce(confirm.ref, h.ref), error = confirm.error
-    WHERE h.company_id = this AND h.voucher_id = confirm.voucher_id AND h.state <> 'done' RETURNING h.invoice_id
+    WHERE h.company_id = this AND h.voucher_id = confirm.voucher_id AND h.state = 'queued' RETURNING h.invoice_id
   )
   SELECT array_agg(t.invoice_id) FILTER (WHERE t.invoice_id IS NOT NULL) INTO touched FROM told t HAVING count(*) > 0;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'nothing of voucher % waits for the ERP', confirm.voucher_id USING ERRCODE = 'undefined_object';
   END IF;
   SELECT array_agg(i.number) INTO numbers FROM erp_webhook.invoice i WHERE i.company_id = this AND i.invoice_id = ANY (touched);
-  IF numbers IS NOT NULL THEN
+  -- What was refused is not offered again at once: the ERP would refuse it again.
+  IF numbers IS NOT NULL AND confirm.error IS NULL THEN
     PERFORM erp_webhook.settle_numbers(this, numbers);
   END IF;
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.confirm(text, bigint, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION erp_webhook.confirm(text, bigint, text, text) IS 'the ERP has done, or refused, what was queued with it';
+
+CREATE FUNCTION erp_webhook.offer_refused(company_id int) RETURNS int
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  company constant int := offer_refused.company_id;
+  again record;
+  done int := 0;
+BEGIN
+  FOR again IN SELECT r.source_id, r.object, r.object_ref, i.number FROM erp_webhook.refused r
+    LEFT JOIN erp_webhook.invoice i ON i.company_id = r.company_id AND i.invoice_id = r.invoice_id
+    WHERE r.company_id = company ORDER BY r.handover_id
+  LOOP
+    IF again.number IS NOT NULL THEN
+      PERFORM erp_webhook.settle_numbers(company, ARRAY[again.number]);
+    ELSE
+      PERFORM erp_webhook.settle_objects(company, ARRAY[ROW(again.source_id, again.object, again.object_ref)::erp_webhook.object_key]);
+    END IF;
+    done := done + 1;
+  END LOOP;
+  RETURN done;
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.offer_refused(int) IS 'offer the ERP again what it refused; returns how many lines';
 
 CREATE FUNCTION erp_webhook.settle_numbers(company_id int, numbers text[]) RETURNS int
 LANGUAGE plpgsql VOLATILE
