@@ -5,8 +5,8 @@
 -- Order everywhere: meeting, account, invoice, object, each ascending. Whoever settles a receipt holds the invoices it
 -- names, so holding all invoices of a component holds the component.
 --
--- One keeps to no order: who corrects an invoice (UPDATE) holds its row before we are asked. So nobody waits here for
--- long: what cannot be held in time is let go, all of it, and tried again. The time is less than deadlock_timeout's default.
+-- One keeps to no order: who corrects an invoice (UPDATE) holds its row before we are asked. So at first nobody waits here
+-- for long: what cannot be held in time (less than deadlock_timeout's default) is let go, all of it, and tried again.
 
 CREATE TYPE erp_webhook.scope AS (
   numbers text[], bare_subscriptions text[], created text[], subscriptions text[], invoices bigint[], accounts int[],
@@ -303,7 +303,6 @@ COMMENT ON FUNCTION erp_webhook.clear_meetings(int) IS 'take away meeting rows o
 CREATE FUNCTION erp_webhook.hold(company_id int, s erp_webhook.scope) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
-SET lock_timeout = '800ms'
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -323,10 +322,11 @@ BEGIN
       SELECT company, g.source_id, g.object, g.object_ref, CASE WHEN g.object = 'payment' THEN g.object_ref END
       FROM unnest(s.touched) g WHERE g.object = 'payment'
       ORDER BY g.source_id, g.object COLLATE "C", g.object_ref COLLATE "C" ON CONFLICT DO NOTHING;
-    PERFORM FROM erp_webhook.keyed(company, s.touched) g
-      JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
-      ORDER BY o.source_id, o.object COLLATE "C", o.object_ref COLLATE "C" FOR NO KEY UPDATE OF o;
   END IF;
+  -- Two invoices that come at once cannot see each other; where one receipt names both, they meet at the receipt.
+  PERFORM FROM erp_webhook.keyed(company, CASE WHEN cardinality(s.created) > 0 THEN s.groups ELSE s.touched END) g
+    JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
+    ORDER BY o.source_id, o.object COLLATE "C", o.object_ref COLLATE "C" FOR NO KEY UPDATE OF o;
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.hold(int, erp_webhook.scope) IS 'lock a component: meeting, account, invoice, object, each ascending';

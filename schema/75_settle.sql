@@ -274,8 +274,8 @@ DECLARE
   ought erp_webhook.booking[];
   posted bigint[];
   bound constant boolean := EXISTS (SELECT FROM erp_webhook.binding b WHERE b.company_id = company);
-  patience constant interval := nullif(current_setting('lock_timeout'), '0');
-  since constant timestamptz := clock_timestamp();
+  patience constant text := current_setting('lock_timeout');
+  tries int := 0;
 BEGIN
   PERFORM erp_webhook.keep_policies(company);
   IF bound THEN
@@ -284,15 +284,20 @@ BEGIN
   -- Someone may have widened the component while we waited for its locks. Then let go of all and take the larger set, in order.
   LOOP
     wide := erp_webhook.widen(company, s);
+    tries := tries + 1;
     BEGIN
+      IF tries < 5 THEN
+        PERFORM set_config('lock_timeout', '800ms', true);
+      END IF;
       PERFORM erp_webhook.hold(company, wide);
+      PERFORM set_config('lock_timeout', patience, true);
       again := erp_webhook.widen(company, s);
       EXIT WHEN again.groups <@ wide.groups AND again.invoices <@ wide.invoices AND again.accounts <@ wide.accounts AND again.subscriptions <@ wide.subscriptions;
       RAISE EXCEPTION USING ERRCODE = 'EW001', MESSAGE = 'the component grew';
     EXCEPTION
       WHEN SQLSTATE 'EW001' THEN NULL;
       WHEN lock_not_available OR deadlock_detected THEN
-        IF clock_timestamp() > since + patience THEN
+        IF tries >= 5 THEN
           RAISE;
         END IF;
         PERFORM pg_sleep(0.01 + 0.04 * random());  -- whoever waits for us goes first
