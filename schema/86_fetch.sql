@@ -185,8 +185,8 @@ SET search_path = pg_catalog, pg_temp
 RETURN string_to_array(substr(pointer, 2), '/');
 COMMENT ON FUNCTION erp_webhook.pointer_path(text) IS 'a JSON pointer without escapes as a path; -1 is the last element';
 
-CREATE FUNCTION erp_webhook.record_call(call jsonb, answer bytea) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+CREATE FUNCTION erp_webhook.record_answer(call jsonb, answer bytea) RETURNS void
+LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -195,6 +195,22 @@ BEGIN
     WHEN 'object' THEN PERFORM erp_webhook.record_object(call, answer);
     WHEN 'key' THEN PERFORM erp_webhook.record_key(call, answer);
   END CASE;
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.record_answer(jsonb, bytea) IS 'an answer of a provider, to whoever it is for';
+
+-- An answer that cannot be worked with counts as none: its call is made again, later, and shows the error where it is waited for.
+CREATE FUNCTION erp_webhook.record_call(call jsonb, answer bytea) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM erp_webhook.record_answer(call, answer);
+EXCEPTION WHEN OTHERS THEN
+  IF SQLSTATE ~ '^(40|53|57|58|XX)' OR SQLSTATE = '55P03' THEN
+    RAISE;
+  END IF;
+  PERFORM erp_webhook.record_answer(call || jsonb_build_object('status', 0, 'error', SQLERRM), NULL);
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.record_call(jsonb, bytea) IS 'worker: an answer of a provider, to whoever it is for';

@@ -249,8 +249,6 @@ BEGIN
     done_at = CASE WHEN following IS NULL THEN now() ELSE c.done_at END,
     leased_until = NULL, tries = 0, error = why, pulled = c.pulled + items, found = c.found + fresh
   WHERE c.company_id = cur.company_id AND c.source_id = cur.source_id AND c.stream = cur.stream;
-EXCEPTION WHEN data_exception OR undefined_object THEN
-  PERFORM erp_webhook.pull_failed(cur, SQLERRM, NULL);
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.record_page(jsonb, bytea) IS 'keep a page''s events and move the cursor, together';

@@ -83,7 +83,7 @@ def schedule(stage):
 
 def hostile(stage):
     """A provider's API may be hostile, too: what it answers ends the call, never the worker."""
-    stage.setting("erp_webhook.retry_scale", "1")
+    stage.setting("erp_webhook.http_timeout", "5")
     for what, path, expected in (("an endless page", "/evil/endless", "too large"), ("a drip", "/evil/drip", "timed out"), ("a redirect", "/evil/redirect", "answered 302"),
                                  ("a bomb", "/evil/bomb", "not a page"), ("another host's certificate", None, "certificate")):
         name = "hostile-" + what.replace(" ", "-").replace("'", "")
@@ -95,6 +95,7 @@ def hostile(stage):
         jobs(stage)
         error = stage.value(f"SELECT error FROM erp_webhook.pull_state WHERE source = '{name}'")
         tap.ok(expected in error, f"{what}: {error}")
+    stage.setting("erp_webhook.http_timeout", "30")
     stage.sql("UPDATE erp_webhook.provider SET \"fetch\" = jsonb_set(\"fetch\", '{pull,events,url}', '\"/v1/events?limit=100&created%5Bgte%5D={since_s}\"') WHERE provider = 'stripe'")
 
 

@@ -61,7 +61,8 @@ start_worker(const char *database)
 	strlcpy(worker.bgw_function_name, "erp_webhook_worker_main", BGW_MAXLEN);
 	strlcpy(worker.bgw_extra, database, BGW_EXTRALEN);
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
-		ereport(LOG, errmsg("no place for the erp_webhook worker of database \"%s\"", database),
+		ereport(LOG, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				errmsg("no place for the erp_webhook worker of database \"%s\"", database),
 				errhint("Raise max_worker_processes."));
 	MemoryContextSwitchTo(caller);
 	return handle;

@@ -160,7 +160,7 @@ check_only_one(void)
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0x65776877 /* "ewhw" */, 0, 2);
 	if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
 	{
-		ereport(LOG, errmsg("erp_webhook worker is already running in this database"));
+		ereport(LOG, errcode(ERRCODE_OBJECT_IN_USE), errmsg("erp_webhook worker is already running in this database"));
 		proc_exit(0);
 	}
 }

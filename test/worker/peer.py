@@ -19,6 +19,7 @@ import base64, email.utils, gzip, hashlib, hmac, http.server, json, ssl, sys, th
 lock = threading.Lock()
 control = {"events": [], "secrets": {}, "objects": {}, "hidden": []}
 received = {}    # subscriber -> list of {id, try, body, at, signatures valid}
+tries = {}       # (subscriber, webhook-id) -> how often so far
 calls = []       # every request: method, path, authorization
 load = {"connections": 0, "now": 0, "most": 0}    # handshakes so far; requests of subscribers under way now, and at most
 
@@ -39,6 +40,8 @@ def signature_secrets(headers, body):
             good.append(name)
     return good
 
+
+BOMB = gzip.compress(b"\0" * (50 << 20))
 
 # Retry-After in its two forms, and a day that is not today's.
 LATER = {"later": lambda: "7200", "laterdate": lambda: email.utils.formatdate(time.time() + 7200, usegmt=True), "laterfar": lambda: "99999999",
@@ -124,7 +127,7 @@ class Peer(http.server.BaseHTTPRequestHandler):
         wire = self.headers.get("webhook-id")
         with lock:
             seen = received.setdefault(name, [])
-            nth = 1 + sum(1 for r in seen if r["id"] == wire)
+            nth = tries[name, wire] = tries.get((name, wire), 0) + 1
             seen.append({"id": wire, "try": nth, "at": time.time(), "body": body.decode(), "signed_by": signature_secrets(self.headers, body),
                          "headers": {n: self.headers.get(n) for n in ("webhook-id", "webhook-timestamp", "webhook-signature")}})
         kind = name.split("-")[0]
@@ -195,10 +198,9 @@ class Peer(http.server.BaseHTTPRequestHandler):
         elif what == "negative":
             self.raw(b"HTTP/1.1 200 OK\r\ncontent-length: -5\r\n\r\n", b"", 0)
         elif what == "bomb":
-            self.answer(200, gzip.compress(b"\0" * (50 << 20)), [("content-encoding", "gzip")])
+            self.answer(200, BOMB, [("content-encoding", "gzip")])
         elif what == "transfer-bomb":
-            packed = gzip.compress(b"\0" * (50 << 20))
-            self.raw(b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n" + b"%x\r\n" % len(packed) + packed + b"\r\n0\r\n\r\n", b"", 0)
+            self.raw(b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n" + b"%x\r\n" % len(BOMB) + BOMB + b"\r\n0\r\n\r\n", b"", 0)
         else:
             self.answer(404)
 

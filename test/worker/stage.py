@@ -70,7 +70,7 @@ class Stage:
         conf = "\n".join([
             f"erp_webhook.worker_role = '{ROLE}'", "erp_webhook.databases = ''",
             f"erp_webhook.ca_file = '{self.path('ca.pem')}'", f"erp_webhook.allowed_addresses = '127.0.0.1:{self.port}'",
-            "erp_webhook.worker_interval = 50", "erp_webhook.http_timeout = 2", "erp_webhook.retry_scale = 0.00001",
+            "erp_webhook.worker_interval = 50", "erp_webhook.retry_scale = 0.00001",
             "wal_level = replica", "max_wal_senders = 4", "hot_standby = on"])
         # A proxy in the environment must not be used, nor a password in the home directory: this proxy answers nobody.
         with open(self.path(".netrc"), "w") as f:
