@@ -11,8 +11,8 @@ COMMENT ON FUNCTION erp_webhook.as_of(int, timestamptz) IS 'the day a report is 
 -- Nothing booked after the day: the books as they stand are the books of that day.
 CREATE FUNCTION erp_webhook.is_current(company_id int, day date) RETURNS boolean
 LANGUAGE sql STABLE
-RETURN NOT EXISTS (SELECT FROM erp_webhook.voucher v WHERE v.company_id = is_current.company_id AND v.booked_on > day
-                   AND v.object IN ('payment', 'refund', 'refund_total', 'withdrawn', 'reinstated', 'bank', 'invoice', 'credit_note', 'write_off'));
+RETURN NOT EXISTS (SELECT FROM erp_webhook.ledger_moves(company_id, day + 1, 'infinity') m
+                   WHERE m.object IN ('payment', 'refund', 'refund_total', 'withdrawn', 'reinstated', 'bank', 'invoice', 'credit_note', 'write_off'));
 COMMENT ON FUNCTION erp_webhook.is_current(int, date) IS 'does the day end with the books as they stand?';
 
 -- What vouchers up to a day moved on receivable, per invoice (debit) or receipt (credit).
