@@ -330,3 +330,43 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.hold(int, erp_webhook.scope) IS 'lock a component: meeting, account, invoice, object, each ascending';
+
+CREATE FUNCTION erp_webhook.held(company_id int, s erp_webhook.scope) RETURNS erp_webhook.scope
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  company constant int := held.company_id;
+  patience constant text := current_setting('lock_timeout');
+  tries int := 0;
+  wide erp_webhook.scope;
+  again erp_webhook.scope;
+BEGIN
+  -- Someone may have widened the component while we waited for its locks. Then let go of all and take the larger set, in order.
+  LOOP
+    wide := erp_webhook.widen(company, s);
+    tries := tries + 1;
+    BEGIN
+      IF tries < 5 THEN
+        PERFORM set_config('lock_timeout', '800ms', true);
+      END IF;
+      PERFORM erp_webhook.hold(company, wide);
+      PERFORM set_config('lock_timeout', patience, true);
+      again := erp_webhook.widen(company, s);
+      IF again.groups <@ wide.groups AND again.invoices <@ wide.invoices AND again.accounts <@ wide.accounts AND again.subscriptions <@ wide.subscriptions THEN
+        RETURN again;
+      END IF;
+      RAISE EXCEPTION USING ERRCODE = 'EW001', MESSAGE = 'the component grew';
+    EXCEPTION
+      WHEN SQLSTATE 'EW001' THEN NULL;
+      WHEN lock_not_available OR deadlock_detected THEN
+        IF tries >= 5 THEN
+          RAISE;
+        END IF;
+        PERFORM pg_sleep(0.01 + 0.04 * random());  -- whoever waits for us goes first
+    END;
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.held(int, erp_webhook.scope) IS 'widen a component, lock it, and see that it is still the same; returns it as it is then';

@@ -269,41 +269,16 @@ AS $$
 DECLARE
   company constant int := settle_scope.company_id;
   wide erp_webhook.scope;
-  again erp_webhook.scope;
   keys erp_webhook.object_key[];
   ought erp_webhook.booking[];
   posted bigint[];
   bound constant boolean := EXISTS (SELECT FROM erp_webhook.binding b WHERE b.company_id = company);
-  patience constant text := current_setting('lock_timeout');
-  tries int := 0;
 BEGIN
   PERFORM erp_webhook.keep_policies(company);
   IF bound THEN
     PERFORM erp_webhook.read_component(company, s);
   END IF;
-  -- Someone may have widened the component while we waited for its locks. Then let go of all and take the larger set, in order.
-  LOOP
-    wide := erp_webhook.widen(company, s);
-    tries := tries + 1;
-    BEGIN
-      IF tries < 5 THEN
-        PERFORM set_config('lock_timeout', '800ms', true);
-      END IF;
-      PERFORM erp_webhook.hold(company, wide);
-      PERFORM set_config('lock_timeout', patience, true);
-      again := erp_webhook.widen(company, s);
-      EXIT WHEN again.groups <@ wide.groups AND again.invoices <@ wide.invoices AND again.accounts <@ wide.accounts AND again.subscriptions <@ wide.subscriptions;
-      RAISE EXCEPTION USING ERRCODE = 'EW001', MESSAGE = 'the component grew';
-    EXCEPTION
-      WHEN SQLSTATE 'EW001' THEN NULL;
-      WHEN lock_not_available OR deadlock_detected THEN
-        IF tries >= 5 THEN
-          RAISE;
-        END IF;
-        PERFORM pg_sleep(0.01 + 0.04 * random());  -- whoever waits for us goes first
-    END;
-  END LOOP;
-  wide := again;
+  wide := erp_webhook.held(company, s);
   IF bound THEN
     PERFORM erp_webhook.lock_documents(company, wide.invoices);
     PERFORM erp_webhook.read_component(company, wide);
