@@ -1,9 +1,9 @@
 /*
  * credential.c: API keys and access tokens put where a provider wants them.
  *
- * A template of the provider's row holds {secret} (the API key as stored), {basic} (base64 of user:key, RFC 7617;
- * of key: where no user is known) or
- * {token} (an access token got with the key, RFC 6749 section 4.4). Tokens live only in this process's memory.
+ * A template of the provider's row holds {secret} (the API key as stored), {basic} (base64 of "user:key", RFC 7617, or of
+ * "key:" where no user is known) or {token} (an access token got with the key, RFC 6749 section 4.4). Tokens live only in
+ * this process's memory.
  */
 #include "postgres.h"
 
