@@ -196,6 +196,27 @@ AS $$
 $$;
 COMMENT ON FUNCTION erp_webhook.audit_ledger(int) IS 'laws between the sub-ledger and the ledger that are broken';
 
+-- The ledger and its sums by day (78_day_sum.sql).
+CREATE FUNCTION erp_webhook.audit_day_sums(company_id int) RETURNS SETOF erp_webhook.breach
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $$
+  SELECT 'a day''s sum is that of its vouchers', format('%s %s: %s ← %s %s', m.booked_on, m.object, m.debit, m.credit, m.currency)
+  FROM (
+    SELECT d.booked_on, d.object, d.debit, d.credit, d.currency, d.amount::numeric AS amount
+    FROM erp_webhook.day_sum d WHERE d.company_id = audit_day_sums.company_id
+    UNION ALL
+    SELECT v.booked_on, v.object, e.debit, e.credit, e.currency, -e.amount
+    FROM erp_webhook.day_sum_state s
+    JOIN erp_webhook.voucher v ON v.company_id = s.company_id AND v.voucher_id <= s.upto
+    JOIN erp_webhook.entry e ON e.company_id = v.company_id AND e.voucher_id = v.voucher_id
+    WHERE s.company_id = audit_day_sums.company_id) m
+  GROUP BY m.booked_on, m.object, m.debit, m.credit, m.currency
+  HAVING sum(m.amount) <> 0
+$$;
+COMMENT ON FUNCTION erp_webhook.audit_day_sums(int) IS 'law of the sums by day, where it is broken';
+
 CREATE FUNCTION erp_webhook.audit(company text DEFAULT NULL)
 RETURNS TABLE (company_id int, law text, breaches bigint, example text)
 LANGUAGE sql STABLE
@@ -209,7 +230,8 @@ AS $$
     UNION ALL SELECT * FROM erp_webhook.audit_vouchers(c.company_id)
     UNION ALL SELECT * FROM erp_webhook.audit_invoices(c.company_id)
     UNION ALL SELECT * FROM erp_webhook.audit_receipts(c.company_id)
-    UNION ALL SELECT * FROM erp_webhook.audit_ledger(c.company_id)) b
+    UNION ALL SELECT * FROM erp_webhook.audit_ledger(c.company_id)
+    UNION ALL SELECT * FROM erp_webhook.audit_day_sums(c.company_id)) b
   WHERE audit.company IS NULL OR c.company_id = erp_webhook.find_company(audit.company)
   GROUP BY c.company_id, b.law ORDER BY c.company_id, b.law
 $$;

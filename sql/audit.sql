@@ -71,7 +71,11 @@ SELECT what, law FROM (VALUES
    'WITH a AS (DELETE FROM allocation WHERE company_id = %1$s AND object_ref = ''p2''), r AS (UPDATE receipt_standing SET allocated = 0 WHERE company_id = %1$s AND object_ref = ''p2'')
     UPDATE invoice SET paid = 0, state = ''open'' WHERE company_id = %1$s AND number = ''AU-2'''),
   ('an account that should be suspended',
-   'UPDATE account SET state = ''active'' WHERE company_id = %s AND account_no = ''A-2''')
+   'UPDATE account SET state = ''active'' WHERE company_id = %s AND account_no = ''A-2'''),
+  ('a day''s sum of what was never booked',
+   'INSERT INTO day_sum SELECT company_id, booked_on, object, debit, ''fees'', e.currency, e.amount FROM voucher JOIN entry e USING (company_id, voucher_id) WHERE company_id = %s AND object_ref = ''p2'''),
+  ('vouchers said to be summed that are not',
+   'INSERT INTO day_sum_state (company_id, upto) SELECT company_id, max(voucher_id) FROM voucher WHERE company_id = %s GROUP BY company_id ON CONFLICT (company_id) DO UPDATE SET upto = EXCLUDED.upto')
 ) d (what, damage) CROSS JOIN LATERAL pg_temp.broken(format(damage, :company)) law;
 
 -- And whole again.
