@@ -29,7 +29,7 @@ PG_CFLAGS = -fno-plt -Wextra -Wno-unused-parameter -Wno-missing-field-initialize
 SHLIB_LINK = -Wl,-Bsymbolic-functions -lcrypto -lssl -lcurl -lxml2
 
 PG_CONFIG ?= pg_config
-GOALS_WITHOUT_SERVER = demo test fuzz dependencies interop order order10k hammer abuse crash bench
+GOALS_WITHOUT_SERVER = demo test fuzz dependencies interop order order10k hammer abuse crash bench memory
 ifneq ($(filter-out $(GOALS_WITHOUT_SERVER),$(or $(MAKECMDGOALS),all)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
@@ -75,13 +75,15 @@ hammer:
 	@LASTS="$(or $(LASTS),600)" SEED="$(SEED)" test/run hammer
 
 # Abuse with BAD (1000000) forged requests; ROUNDS (50) of faults under load, one SEED; speed as ratios, into bench/RESULTS.md.
-.PHONY: abuse crash bench
+.PHONY: abuse crash bench memory
 abuse:
 	@BAD="$(or $(BAD),1000000)" test/run abuse
 crash:
 	@ROUNDS="$(or $(ROUNDS),50)" SEED="$(SEED)" FAULT="$(FAULT)" test/run crash
 bench:
 	@bench/run
+memory:
+	@bench/memory
 
 # The providers' official npm packages against the running ingress: they sign, we accept and settle; we sign, they verify.
 .PHONY: interop
