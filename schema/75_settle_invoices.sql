@@ -81,10 +81,18 @@ CREATE FUNCTION erp_webhook.settle_changed_invoice() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  held boolean;
 BEGIN
   IF NOT erp_webhook.restoring() THEN
-    -- We hold the row already. Waiting for set_policy() now, which will want that row, would be a deadlock.
-    IF NOT pg_try_advisory_xact_lock_shared('erp_webhook.policy'::regclass::oid::int, NEW.company_id) THEN
+    -- We hold the row already. Waiting long for set_policy() now, which may want that row, would be a deadlock; one that
+    -- is just done lets go of its rows a moment before.
+    FOR moment IN 1 .. 50 LOOP
+      held := pg_try_advisory_xact_lock_shared('erp_webhook.policy'::regclass::oid::int, NEW.company_id);
+      EXIT WHEN held;
+      PERFORM pg_sleep(0.01);
+    END LOOP;
+    IF NOT held THEN
       RAISE EXCEPTION 'a policy of this company is just being changed' USING ERRCODE = 'lock_not_available', HINT = 'Try again when it is done.';
     END IF;
     PERFORM erp_webhook.check_decimals(NEW.currency, greatest(min_scale(NEW.total), min_scale(NEW.tax)));
