@@ -23,6 +23,7 @@ int			ewh_setting_max_batch = 0;
 int			ewh_setting_max_body = 0;
 
 static char *clock_text = NULL;
+static bool settling = false;	/* asked by triggers of the books alone */
 
 /* Accept a point in time, or nothing; a check hook must not raise. */
 static bool
@@ -66,6 +67,10 @@ define_settings(void)
 	DefineCustomIntVariable("erp_webhook.max_body",
 							"Largest body ingest takes; a larger one is answered 413.", NULL,
 							&ewh_setting_max_body, 4096, 1, 1024 * 256, PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomBoolVariable("erp_webhook.settling",
+							 "On while settlement writes what it derives: set by its functions, for nobody else.", NULL,
+							 &settling, false, PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NO_RESET_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							 NULL, NULL, NULL);
 }
 
 /* Called when the library is loaded. */

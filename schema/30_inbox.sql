@@ -123,24 +123,8 @@ ALTER TABLE erp_webhook.event_conflict ENABLE ALWAYS TRIGGER conflict_is_evidenc
 
 -- Groups the new facts by company, and nothing else: no other table may stand in a statement with a transition table.
 CREATE FUNCTION erp_webhook.settle_new_events() RETURNS trigger
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  fresh record;
-BEGIN
-  IF erp_webhook.restoring() THEN
-    RETURN NULL;
-  END IF;
-  FOR fresh IN
-    SELECT n.company_id, array_agg(n::erp_webhook.event ORDER BY n.event_id) AS events
-    FROM new_event n WHERE n.state = 'applied' GROUP BY n.company_id ORDER BY n.company_id
-  LOOP
-    PERFORM erp_webhook.settle(fresh.company_id, fresh.events);
-  END LOOP;
-  RETURN NULL;
-END
-$$;
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'erp_webhook_settle_new_events';
 COMMENT ON FUNCTION erp_webhook.settle_new_events() IS 'trigger: hands new facts to settle(), company by company';
 CREATE TRIGGER settle_new_events AFTER INSERT ON erp_webhook.event
   REFERENCING NEW TABLE AS new_event

@@ -2,12 +2,14 @@
 -- the posting no lock; seal_vouchers() links the digests afterwards, one after another, off the hot path.
 
 -- What a voucher says with its entries, as bytes of which the digest is taken. Days are counted from 2000-01-01, so that
--- no setting of a session changes the text.
+-- no setting of a session changes the text. STABLE and cast by hand, so that it is inlined: a SQL function that is not is
+-- planned anew by every statement that calls it.
 CREATE FUNCTION erp_webhook.voucher_digest(company_id int, source_id int, object text, object_ref text, step int, event_id bigint,
                                            booked_on date, occurred_on date, entries text) RETURNS bytea
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN sha256(convert_to(company_id || '|' || source_id || '|' || object || '|' || length(object_ref) || ':' || object_ref || '|' || step || '|'
-  || coalesce(event_id::text, '-') || '|' || (booked_on - '2000-01-01'::date) || '|' || (occurred_on - '2000-01-01'::date) || '|' || entries, 'UTF8'));
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN sha256(convert_to(company_id::text || '|' || source_id::text || '|' || object || '|' || length(object_ref)::text || ':' || object_ref || '|'
+  || step::text || '|' || coalesce(event_id::text, '-') || '|' || (booked_on - '2000-01-01'::date)::text || '|'
+  || (occurred_on - '2000-01-01'::date)::text || '|' || entries, 'UTF8'));
 COMMENT ON FUNCTION erp_webhook.voucher_digest(int, int, text, text, int, bigint, date, date, text) IS 'SHA-256 of a voucher with its entries';
 
 CREATE FUNCTION erp_webhook.entry_text(debit text, credit text, amount numeric, currency text) RETURNS text

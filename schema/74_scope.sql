@@ -331,7 +331,7 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.hold(int, erp_webhook.scope) IS 'lock a component: meeting, account, invoice, object, each ascending';
 
-CREATE FUNCTION erp_webhook.held(company_id int, s erp_webhook.scope) RETURNS erp_webhook.scope
+CREATE FUNCTION erp_webhook.held(company_id int, s erp_webhook.scope, beside text[] DEFAULT NULL) RETURNS erp_webhook.scope
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -342,16 +342,22 @@ DECLARE
   tries int := 0;
   wide erp_webhook.scope;
   again erp_webhook.scope;
+  locked erp_webhook.scope;
 BEGIN
   -- Someone may have widened the component while we waited for its locks. Then let go of all and take the larger set, in order.
   LOOP
     wide := erp_webhook.widen(company, s);
     tries := tries + 1;
+    locked := wide;
     BEGIN
+      IF beside IS NOT NULL THEN
+        SELECT erp_webhook.join_ids(wide.invoices, array_agg(i.invoice_id)) INTO locked.invoices
+        FROM erp_webhook.invoice i WHERE i.company_id = company AND i.number = ANY (beside);
+      END IF;
       IF tries < 5 THEN
         PERFORM set_config('lock_timeout', '800ms', true);
       END IF;
-      PERFORM erp_webhook.hold(company, wide);
+      PERFORM erp_webhook.hold(company, locked);
       PERFORM set_config('lock_timeout', patience, true);
       again := erp_webhook.widen(company, s);
       IF again.groups <@ wide.groups AND again.invoices <@ wide.invoices AND again.accounts <@ wide.accounts AND again.subscriptions <@ wide.subscriptions THEN
@@ -369,4 +375,4 @@ BEGIN
   END LOOP;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.held(int, erp_webhook.scope) IS 'widen a component, lock it, and see that it is still the same; returns it as it is then';
+COMMENT ON FUNCTION erp_webhook.held(int, erp_webhook.scope, text[]) IS 'widen a component, lock it with invoices beside it, and see that it is still the same; returns it as it is then';

@@ -5,16 +5,109 @@
 -- is spent on the first invoice it names leaves nothing for a second pass. So one conditional UPDATE decides it: it waits
 -- for whoever holds the invoice and looks again at the row it then finds. No other row need be locked or read.
 --
--- One statement for the whole batch, invoices in the order of their numbers. The join settings keep that order: a hash
--- join would take the rows as they lie, and two batches could deadlock.
+-- There is one way for a lone payment and one for many, to the same rows: simple statements where there is one event
+-- (the statement for many takes three times as long to set up), one statement where there are more.
 
-CREATE FUNCTION erp_webhook.is_plain(e erp_webhook.event) RETURNS boolean
+-- Over its columns rather than the event, so that it is inlined where it is asked of many.
+CREATE FUNCTION erp_webhook.is_plain(
+  kind text, state text, amount numeric, currency text, object_ref text, payment_ref text, subscription_ref text,
+  correlation text[], correlation_amounts numeric[], origin text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN (e).kind = 'payment.succeeded' AND (e).state = 'applied' AND (e).amount > 0 AND (e).currency IS NOT NULL
-   AND (e).object_ref IS NOT NULL AND coalesce((e).payment_ref, (e).object_ref) = (e).object_ref AND (e).subscription_ref IS NULL
-   AND array_length((e).correlation, 1) = 1 AND (e).correlation_amounts IS NULL AND (e).origin <> 'person';
-COMMENT ON FUNCTION erp_webhook.is_plain(erp_webhook.event) IS 'may an event go the short path, as far as it says itself?';
+RETURN kind = 'payment.succeeded' AND state = 'applied' AND amount > 0 AND currency IS NOT NULL
+   AND object_ref IS NOT NULL AND coalesce(payment_ref, object_ref) = object_ref AND subscription_ref IS NULL
+   AND array_length(correlation, 1) = 1 AND correlation_amounts IS NULL AND origin <> 'person';
+COMMENT ON FUNCTION erp_webhook.is_plain(text, text, numeric, text, text, text, text, text[], numeric[], text) IS
+  'may an event go the short path, as far as it says itself?';
 
+-- What a company's policies say about plain payments. Most companies have no policy of these, so they are not looked for.
+CREATE TYPE erp_webhook.house AS (currency text, tolerance numeric, time_zone text, time_zones int, closed_until date);
+COMMENT ON TYPE erp_webhook.house IS 'a company''s currency and those of its policies that payments ask for';
+
+CREATE FUNCTION erp_webhook.house_of(company_id int) RETURNS erp_webhook.house
+LANGUAGE plpgsql STABLE
+AS $$
+#variable_conflict use_column
+DECLARE
+  h erp_webhook.house;
+  has_policies boolean;
+BEGIN
+  SELECT c.currency, EXISTS (SELECT FROM erp_webhook.policy p WHERE p.company_id = c.company_id) INTO h.currency, has_policies
+  FROM erp_webhook.company c WHERE c.company_id = house_of.company_id;
+  IF has_policies THEN
+    SELECT max(CASE WHEN p.policy = 'tolerance' THEN p.value::numeric END), min(p.value) FILTER (WHERE p.policy = 'time_zone'),
+           count(*) FILTER (WHERE p.policy = 'time_zone'), erp_webhook.closed_until(house_of.company_id)
+    INTO h.tolerance, h.time_zone, h.time_zones, h.closed_until
+    FROM erp_webhook.policy p WHERE p.company_id = house_of.company_id;
+  ELSE
+    h.closed_until := '-infinity';
+  END IF;
+  h.time_zone := coalesce(h.time_zone, erp_webhook.policy_default('time_zone'));
+  RETURN h;
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.house_of(int) IS 'a company''s currency and policies';
+
+-- One payment. NULL, and nothing done, where its invoice is not there, has not that much due, or is not a plain one.
+CREATE FUNCTION erp_webhook.settle_payment(company_id int, e erp_webhook.event) RETURNS int
+LANGUAGE plpgsql VOLATILE
+SET erp_webhook.settling = on
+SET lock_timeout = '800ms'  -- see 74_scope
+AS $$
+#variable_conflict use_column
+DECLARE
+  company constant int := settle_payment.company_id;
+  house constant erp_webhook.house := erp_webhook.house_of(company);
+  at constant timestamptz := coalesce(e.occurred_at, e.signed_at, e.received_at);
+  day constant date := CASE WHEN house.time_zones > 1 THEN erp_webhook.day_of(company, at) ELSE (at AT TIME ZONE house.time_zone)::date END;
+  booked_on constant date := erp_webhook.open_day(day, house.closed_until);
+  fee_currency constant text := CASE WHEN e.fee IS NOT NULL THEN coalesce(e.fee_currency, e.currency) END;
+  clearing text;
+  pays bigint;
+  voucher bigint;
+BEGIN
+  UPDATE erp_webhook.invoice i
+  SET paid = round(i.paid + e.amount, greatest(min_scale(i.paid + e.amount), coalesce(
+               (SELECT min(d.digits) FROM erp_webhook.provider_currency d WHERE d.provider = '*' AND d.currency = e.currency), 2))),
+      state = CASE WHEN i.due = e.amount THEN 'paid' ELSE 'partial' END
+  WHERE i.company_id = company AND i.number = e.correlation[1] AND i.currency = e.currency AND i.due >= e.amount
+    AND i.state IN ('open', 'partial') AND i.written_off = 0 AND i.subscription_ref IS NULL AND i.erp_key IS NULL
+    AND (house.tolerance IS NULL OR i.due = e.amount OR i.due - e.amount > house.tolerance)
+  RETURNING i.invoice_id, (SELECT 'clearing:' || s.name FROM erp_webhook.source s WHERE s.company_id = company AND s.source_id = e.source_id)
+  INTO pays, clearing;
+  IF pays IS NULL THEN
+    RETURN NULL;
+  END IF;
+
+  INSERT INTO erp_webhook.money_object (company_id, source_id, object, object_ref, payment_ref, currency, amount, succeeded_at, effective, decided_by,
+    fee, fee_currency, fee_by, value_date, payout_ref, bank_ref, end_to_end_id, refs, account_ref, facts)
+  VALUES (company, e.source_id, 'payment', e.object_ref, e.object_ref, e.currency, e.amount,
+    erp_webhook.moment(e.occurred_at, e.signed_at, e.received_at), true, e.event_id,
+    e.fee, fee_currency, CASE WHEN e.fee IS NOT NULL THEN e.event_id END,
+    e.value_date, e.payout_ref, e.bank_ref, e.end_to_end_id, e.correlation, e.account_ref, ARRAY[e.event_id]);
+
+  INSERT INTO erp_webhook.voucher (company_id, source_id, object, object_ref, step, event_id, booked_on, occurred_on, amount, currency, digest)
+  VALUES (company, e.source_id, 'payment', e.object_ref, 1, e.event_id, booked_on, day, e.amount, e.currency,
+    erp_webhook.voucher_digest(company, e.source_id, 'payment', e.object_ref, 1, e.event_id, booked_on, day,
+      erp_webhook.entry_text(clearing, 'receivable', e.amount, e.currency)
+      || CASE WHEN e.fee > 0 THEN erp_webhook.entry_text('fees', clearing, e.fee, fee_currency) ELSE '' END))
+  RETURNING voucher_id INTO voucher;
+  INSERT INTO erp_webhook.entry (company_id, voucher_id, entry_no, debit, credit, amount, currency)
+  VALUES (company, voucher, 1, clearing, 'receivable', e.amount, e.currency);
+  IF e.fee > 0 THEN
+    INSERT INTO erp_webhook.entry (company_id, voucher_id, entry_no, debit, credit, amount, currency)
+    VALUES (company, voucher, 2, 'fees', clearing, e.fee, fee_currency);
+  END IF;
+
+  INSERT INTO erp_webhook.allocation (company_id, invoice_id, source_id, object, object_ref, amount)
+  VALUES (company, pays, e.source_id, 'payment', e.object_ref, e.amount);
+  RETURN 1;
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.settle_payment(int, erp_webhook.event) IS
+  'the short path of settle() for one payment; NULL where it does not lead to the result, a unique violation where the payment is known: the caller then undoes it';
+
+-- Many payments: invoices in the order of their numbers. The join settings keep that order: a hash join would take the rows
+-- as they lie, and two batches could deadlock.
 CREATE FUNCTION erp_webhook.settle_plain(company_id int, events erp_webhook.event[]) RETURNS int
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -23,35 +116,39 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off
 SET plan_cache_mode = force_generic_plan
+SET erp_webhook.settling = on
 AS $$
 #variable_conflict use_column
 DECLARE
   company constant int := settle_plain.company_id;
-  tz constant text := erp_webhook.policy_on(company, 'time_zone', NULL);
-  closed constant date := erp_webhook.closed_until(company);
-  tolerance constant numeric := (SELECT max(p.value::numeric) FROM erp_webhook.policy p WHERE p.company_id = company AND p.policy = 'tolerance');
-  home constant text := (SELECT c.currency FROM erp_webhook.company c WHERE c.company_id = company);
-  digits constant int := erp_webhook.digits_of(home);
+  house constant erp_webhook.house := erp_webhook.house_of(company);
+  digits constant int := erp_webhook.digits_of(house.currency);
   settled bigint;
 BEGIN
+  IF (SELECT bool_and(erp_webhook.is_plain(e.kind, e.state, e.amount, e.currency, e.object_ref, e.payment_ref, e.subscription_ref,
+                                           e.correlation, e.correlation_amounts, e.origin)) FROM unnest(events) e) IS NOT TRUE THEN
+    RAISE EXCEPTION USING ERRCODE = 'EW002', MESSAGE = 'not all are plain';
+  END IF;
   -- Joined by the company of the event, not by the constant: see keyed().
   WITH fact AS MATERIALIZED (
     SELECT e.company_id, e.source_id, e.object_ref, e.event_id, e.amount::numeric AS amount, e.currency, e.correlation, e.account_ref,
            e.fee, CASE WHEN e.fee IS NOT NULL THEN coalesce(e.fee_currency, e.currency) END AS fee_currency, e.value_date, e.payout_ref, e.bank_ref, e.end_to_end_id,
-           coalesce(e.occurred_at, e.signed_at, e.received_at) AS at, erp_webhook.moment(e.occurred_at, e.signed_at, e.received_at) AS moment,
+           erp_webhook.moment(e.occurred_at, e.signed_at, e.received_at) AS moment,
+           CASE WHEN house.time_zones > 1 THEN erp_webhook.day_of(company, coalesce(e.occurred_at, e.signed_at, e.received_at))
+                ELSE (coalesce(e.occurred_at, e.signed_at, e.received_at) AT TIME ZONE house.time_zone)::date END AS day,
            i.invoice_id, i.number, 'clearing:' || s.name AS clearing, nextval('erp_webhook.voucher_voucher_id_seq') AS voucher_id
     FROM unnest(events) e
     JOIN erp_webhook.source s ON s.company_id = e.company_id AND s.source_id = e.source_id
     JOIN erp_webhook.invoice i ON i.company_id = e.company_id AND i.number = e.correlation[1] AND i.currency = e.currency
   ), paid AS (
     UPDATE erp_webhook.invoice i
-    SET paid = round(i.paid + p.amount, greatest(min_scale(i.paid + p.amount), CASE i.currency WHEN home THEN digits ELSE erp_webhook.digits_of(i.currency) END)),
+    SET paid = round(i.paid + p.amount, greatest(min_scale(i.paid + p.amount), CASE i.currency WHEN house.currency THEN digits ELSE erp_webhook.digits_of(i.currency) END)),
         state = CASE WHEN i.due = p.amount THEN 'paid' ELSE 'partial' END
     FROM (SELECT f.company_id, f.invoice_id, sum(f.amount) AS amount FROM fact f
           GROUP BY f.company_id, f.invoice_id, f.number ORDER BY f.number COLLATE "C") p
     WHERE i.company_id = p.company_id AND i.invoice_id = p.invoice_id AND i.due >= p.amount
       AND i.state IN ('open', 'partial') AND i.written_off = 0 AND i.subscription_ref IS NULL AND i.erp_key IS NULL
-      AND (tolerance IS NULL OR i.due = p.amount OR i.due - p.amount > tolerance)
+      AND (house.tolerance IS NULL OR i.due = p.amount OR i.due - p.amount > house.tolerance)
     RETURNING 1
   ), object AS (
     INSERT INTO erp_webhook.money_object AS o (company_id, source_id, object, object_ref, payment_ref, currency, amount, succeeded_at, effective, decided_by,
@@ -62,13 +159,11 @@ BEGIN
     FROM fact f ORDER BY f.source_id, f.object_ref COLLATE "C"
   ), voucher AS (
     INSERT INTO erp_webhook.voucher AS v (company_id, voucher_id, source_id, object, object_ref, step, event_id, booked_on, occurred_on, amount, currency, digest)
-    SELECT company, f.voucher_id, f.source_id, 'payment', f.object_ref, 1, f.event_id, b.booked_on, d.day, f.amount, f.currency,
-           erp_webhook.voucher_digest(company, f.source_id, 'payment', f.object_ref, 1, f.event_id, b.booked_on, d.day,
+    SELECT company, f.voucher_id, f.source_id, 'payment', f.object_ref, 1, f.event_id, erp_webhook.open_day(f.day, house.closed_until), f.day, f.amount, f.currency,
+           erp_webhook.voucher_digest(company, f.source_id, 'payment', f.object_ref, 1, f.event_id, erp_webhook.open_day(f.day, house.closed_until), f.day,
              erp_webhook.entry_text(f.clearing, 'receivable', f.amount, f.currency)
              || CASE WHEN f.fee > 0 THEN erp_webhook.entry_text('fees', f.clearing, f.fee, f.fee_currency) ELSE '' END)
     FROM fact f
-    CROSS JOIN LATERAL (SELECT (f.at AT TIME ZONE tz)::date AS day) d
-    CROSS JOIN LATERAL (SELECT CASE WHEN d.day > closed THEN d.day ELSE closed + 1 END AS booked_on) b
   ), entry AS (
     INSERT INTO erp_webhook.entry (company_id, voucher_id, entry_no, debit, credit, amount, currency)
     SELECT company, f.voucher_id, 1, f.clearing, 'receivable', f.amount, f.currency FROM fact f
@@ -88,3 +183,41 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.settle_plain(int, erp_webhook.event[]) IS
   'the short path of settle(); raises EW002 where it does not lead to the result, or a unique violation where something is known already: the caller then undoes it';
+
+-- Which of many events may go the short path although others may not: those whose invoice has room for all that the call
+-- pays on it, of whose payment nothing is known, and which no other event of the call speaks of.
+CREATE FUNCTION erp_webhook.part_plain(company_id int, events erp_webhook.event[], OUT plain erp_webhook.event[], OUT others erp_webhook.event[])
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  company constant int := part_plain.company_id;
+BEGIN
+  WITH said AS (
+    SELECT e::erp_webhook.event AS e, e.source_id, e.object_ref, e.payment_ref, e.correlation, e.amount, e.currency,
+           coalesce(erp_webhook.is_plain(e.kind, e.state, e.amount, e.currency, e.object_ref, e.payment_ref, e.subscription_ref, e.correlation,
+                                         e.correlation_amounts, e.origin), false) AS plain
+    FROM unnest(events) e
+  ), invoiced AS (
+    SELECT s.e, count(*) OVER (PARTITION BY s.source_id, s.object_ref) = 1
+           AND sum(s.amount) OVER (PARTITION BY i.invoice_id) <= i.due
+           AND s.object_ref NOT IN (SELECT x.ref FROM said o CROSS JOIN LATERAL (VALUES (o.object_ref), (o.payment_ref)) x (ref)
+                                    WHERE NOT o.plain AND x.ref IS NOT NULL)
+           AND i.number NOT IN (SELECT n FROM said o CROSS JOIN LATERAL unnest(erp_webhook.numbers_in(o.correlation)) n WHERE NOT o.plain)
+           AND NOT EXISTS (SELECT FROM erp_webhook.money_object m WHERE m.company_id = company AND m.source_id = s.source_id
+                             AND m.object = 'payment' AND m.object_ref = s.object_ref) AS plain
+    FROM said s
+    JOIN erp_webhook.invoice i ON i.company_id = company AND i.number = s.correlation[1] AND i.currency = s.currency
+    WHERE s.plain AND i.state IN ('open', 'partial') AND i.written_off = 0 AND i.subscription_ref IS NULL AND i.erp_key IS NULL
+  )
+  SELECT (SELECT array_agg(i.e) FROM invoiced i WHERE i.plain),
+         (SELECT array_agg(s.e) FROM said s WHERE (s.e).event_id NOT IN (SELECT (i.e).event_id FROM invoiced i WHERE i.plain))
+  INTO plain, others;
+  IF others IS NULL THEN  -- they were tried together, in vain
+    others := plain;
+    plain := NULL;
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.part_plain(int, erp_webhook.event[]) IS 'events parted: plain payments that nothing else of the call concerns, and the others';

@@ -147,6 +147,7 @@ COMMENT ON FUNCTION erp_webhook.judge_subscriptions(int, text[]) IS 'set what su
 CREATE FUNCTION erp_webhook.judge_accounts(company_id int, accounts int[]) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+SET erp_webhook.settling = on
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -65,6 +65,7 @@ COMMENT ON FUNCTION erp_webhook.our_share(int, bigint) IS 'how much of an ERP''s
 CREATE FUNCTION erp_webhook.read_open_items(company_id int, numbers text[], account_nos text[] DEFAULT '{}') RETURNS bigint[]
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+SET erp_webhook.settling = on
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -64,6 +64,7 @@ static const Statement statements[EWH_STATEMENTS] = {
 		" ON CONFLICT (company_id, source_id, external_id) DO NOTHING"
 		" RETURNING company_id, source_id, external_id, event_id",
 		{"erp_webhook.event[]"}, .planned_once = true},
+	[EWH_SETTLE] = {"settle", "SELECT erp_webhook.settle($1, $2)", {"int4", "erp_webhook.event[]"}, .planned_once = true},
 	[EWH_FIND_EVENTS] = {"find_events",
 		"SELECT k.n, e.event_id, e.digest"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
