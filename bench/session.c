@@ -4,6 +4,8 @@
  *
  *   session CONNINFO STATEMENT-FILE SECRET SESSIONS BATCH FIRST COUNT INVOICES
  *
+ * The first tenth of each session's statements is not measured: plans and caches are made in them.
+ *
  * Parameters of the statement: $1 event ids text[], $2 payments text[], $3 invoices text[], $4 amounts in cents int8[],
  * $5 headers jsonb[], $6 bodies bytea[]. Prints one line of JSON.
  */
@@ -132,11 +134,24 @@ cpu_of(int pid)
 	return (double) ns / 1e9;
 }
 
-/* One session: its share of the statements. */
-static void
-run(const char *conninfo, const char *statement, Parameters *batches, long n, Shared *shared, double *latencies)
+/* Send a batch and wait for its answer; returns how long that took. */
+static double
+execute(PGconn *pg, const Parameters *batch)
 {
 	static const int formats[NPARAMS] = {1, 1, 1, 1, 1, 1};
+	double began = now();
+	PGresult *result = PQexecPrepared(pg, "s", NPARAMS, (const char *const *) batch->values, batch->lengths, formats, 1);
+
+	if (PQresultStatus(result) != PGRES_TUPLES_OK && PQresultStatus(result) != PGRES_COMMAND_OK)
+		fail(pg);
+	PQclear(result);
+	return now() - began;
+}
+
+/* One session: its share of the statements, `warm` of them before the clock starts. */
+static void
+run(const char *conninfo, const char *statement, Parameters *batches, long warm, long n, Shared *shared, double *latencies)
+{
 	PGconn *pg = PQconnectdb(conninfo);
 	PGresult *result;
 	double cpu;
@@ -146,20 +161,15 @@ run(const char *conninfo, const char *statement, Parameters *batches, long n, Sh
 	result = PQprepare(pg, "s", statement, NPARAMS, types);
 	if (PQresultStatus(result) != PGRES_COMMAND_OK)
 		fail(pg);
+	PQclear(result);
+	for (long i = 0; i < warm; i++)
+		execute(pg, &batches[i]);
 	cpu = cpu_of(PQbackendPID(pg));
 	__atomic_add_fetch(&shared->ready, 1, __ATOMIC_SEQ_CST);
 	while (!shared->go)
 		usleep(100);
 	for (long i = 0; i < n; i++)
-	{
-		double began = now();
-
-		result = PQexecPrepared(pg, "s", NPARAMS, (const char *const *) batches[i].values, batches[i].lengths, formats, 1);
-		if (PQresultStatus(result) != PGRES_TUPLES_OK && PQresultStatus(result) != PGRES_COMMAND_OK)
-			fail(pg);
-		PQclear(result);
-		latencies[i] = now() - began;
-	}
+		latencies[i] = execute(pg, &batches[warm + i]);
 	cpu = cpu_of(PQbackendPID(pg)) - cpu;
 	while (__atomic_exchange_n(&shared->lock, 1, __ATOMIC_SEQ_CST))
 		usleep(10);
@@ -195,7 +205,7 @@ ascending(const void *a, const void *b)
 int
 main(int argc, char **argv)
 {
-	long first, count, invoices, each;
+	long first, count, invoices, each, warm;
 	int sessions, size, status, failed = 0;
 	char *statement;
 	Shared *shared;
@@ -210,17 +220,19 @@ main(int argc, char **argv)
 	count = atol(argv[7]);
 	invoices = atol(argv[8]);
 	each = count / sessions / size; /* statements of one session */
+	warm = each / 10;
+	each -= warm;
 	shared = mmap(NULL, sizeof *shared + (size_t) (each * sessions) * sizeof(double), PROT_READ | PROT_WRITE,
 				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	for (int s = 0; s < sessions; s++)
 	{
 		if (fork() == 0)
 		{
-			Parameters *batches = calloc((size_t) each, sizeof *batches);
+			Parameters *batches = calloc((size_t) (warm + each), sizeof *batches);
 
-			for (long i = 0; i < each; i++)
-				make_batch(&batches[i], first + (s * each + i) * size, size, invoices, argv[3]);
-			run(argv[1], statement, batches, each, shared, shared->latencies + s * each);
+			for (long i = 0; i < warm + each; i++)
+				make_batch(&batches[i], first + (s * (warm + each) + i) * size, size, invoices, argv[3]);
+			run(argv[1], statement, batches, warm, each, shared, shared->latencies + s * each);
 		}
 	}
 	while (shared->ready < sessions)
