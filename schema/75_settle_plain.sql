@@ -6,7 +6,7 @@
 -- for whoever holds the invoice and looks again at the row it then finds. No other row need be locked or read.
 --
 -- There is one way for a lone payment and one for many, to the same rows: simple statements where there is one event
--- (the statement for many takes three times as long to set up), one statement where there are more.
+-- (the statement for many has thirty nodes to set up), one statement where there are more.
 
 -- Over its columns rather than the event, so that it is inlined where it is asked of many.
 CREATE FUNCTION erp_webhook.is_plain(
