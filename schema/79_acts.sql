@@ -89,9 +89,7 @@ BEGIN
     RAISE EXCEPTION '% must take (%)', function, array_to_string(arguments, ', ')
       USING ERRCODE = 'invalid_function_definition', HINT = 'jsonb serves for each of them.';
   END IF;
-  IF NOT f.prosecdef THEN
-    EXECUTE format('ALTER FUNCTION %s SECURITY DEFINER', function);
-  END IF;
+  -- Its owner's consent: CREATE OR REPLACE keeps it (src/inbox/as_owner.c).
   EXECUTE format('GRANT USAGE ON SCHEMA %s TO erp_webhook_owner', f.pronamespace::regnamespace);
   EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO erp_webhook_owner', function);
 END
@@ -99,12 +97,18 @@ $$;
 REVOKE ALL ON FUNCTION erp_webhook.check_bound_function(regprocedure, regtype[]) FROM PUBLIC;
 COMMENT ON FUNCTION erp_webhook.check_bound_function(regprocedure, regtype[]) IS 'raises unless the caller may have this function called; makes it run as its owner';
 
+CREATE FUNCTION erp_webhook.call_as_owner(function regprocedure, VARIADIC arguments "any") RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'erp_webhook_call_as_owner';
+REVOKE ALL ON FUNCTION erp_webhook.call_as_owner(regprocedure, "any") FROM PUBLIC;
+COMMENT ON FUNCTION erp_webhook.call_as_owner(regprocedure, "any") IS 'call a bound function as the role that owns it; its result, if it is text';
+
 CREATE FUNCTION erp_webhook.call_of(function regprocedure) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  RETURN (SELECT format('SELECT %s(%s)', p.oid::regproc, string_agg(
+  RETURN (SELECT format('SELECT erp_webhook.call_as_owner(%s, %s)', p.oid, string_agg(
             CASE a.type WHEN 'jsonb'::regtype THEN format('to_jsonb($%s)', a.n) ELSE format('$%s', a.n) END, ', ' ORDER BY a.n))
           FROM pg_proc p CROSS JOIN LATERAL unnest(p.proargtypes::oid[]) WITH ORDINALITY a (type, n) WHERE p.oid = function GROUP BY p.oid);
 END
