@@ -86,7 +86,8 @@ COMMENT ON FUNCTION erp_webhook.facts_of(int, erp_webhook.object_key[]) IS 'the 
 
 -- What the facts of each object say together. Amount and currency come from the latest fact that asserts them (of one
 -- moment, the smallest external id); whether it counts, from the latest whole second of success and failure: in the
--- same second a payment or bank line succeeded, a refund or payout failed.
+-- same second a payment or bank line succeeded, a refund or payout failed. A total that grows contradicts nothing, nor does
+-- a person who corrects what she wrote off.
 CREATE FUNCTION erp_webhook.merged_objects(company_id int, keys erp_webhook.object_key[]) RETURNS TABLE (
   source_id int, object text, object_ref text, denomination text, payment_ref text, reversal boolean, amount numeric, currency text,
   succeeded_at timestamptz, effective boolean, decided_by bigint, contradicted boolean, debit_side boolean,
@@ -116,7 +117,7 @@ BEGIN ATOMIC
            (array_agg((f.fact).event_id ORDER BY f.at DESC, (f.fact).external_id COLLATE "C") FILTER (WHERE f.takes_back))[1] AS taken_back_by,
            count(DISTINCT ((f.fact).amount, (f.fact).currency))
              FILTER (WHERE f.succeeds AND (f.fact).amount IS NOT NULL AND (f.fact).currency IS NOT NULL) > 1
-             AND f.object <> 'refund_total' AS contradicted,
+             AND f.object NOT IN ('refund_total', 'write_off') AS contradicted,
            (array_agg((f.fact).payment_ref ORDER BY f.at, (f.fact).external_id COLLATE "C") FILTER (WHERE (f.fact).payment_ref IS NOT NULL
              AND ((f.fact).kind = 'bank.debit' OR f.object <> 'bank' AND (f.fact).kind <> 'payment.linked')))[1] AS payment_ref,
            (array_agg((f.fact).value_date ORDER BY f.at, (f.fact).external_id COLLATE "C") FILTER (WHERE (f.fact).value_date IS NOT NULL))[1] AS value_date,

@@ -29,6 +29,13 @@ SELECT erp_webhook.write_off('decide', 'D-1', 100, 'bankrupt') > 0 AS written_of
 SELECT * FROM pg_temp.invoices WHERE number = 'D-1';
 SELECT pg_temp.fact('payment.succeeded', 'p3', 'p3', '2025-10-10', 30, 'D-1');
 SELECT * FROM pg_temp.invoices WHERE number = 'D-1';
+-- Corrected, then taken back: the latest word holds, and contradicts nobody.
+SELECT erp_webhook.write_off('decide', 'D-3', 60, 'half of it') > 0 AS written_off;
+SELECT erp_webhook.write_off('decide', 'D-3', 40, 'less than half') > 0 AS corrected;
+SELECT * FROM pg_temp.invoices WHERE number = 'D-3';
+SELECT erp_webhook.write_off('decide', 'D-3', 0, 'they will pay') > 0 AS taken_back;
+SELECT * FROM pg_temp.invoices WHERE number = 'D-3';
+SELECT kind, object_ref FROM erp_webhook.exceptions WHERE company_id = :company;
 -- Resolved: no longer shown. It says who and why.
 SELECT pg_temp.fact('payment.succeeded', 'p4', 'p4', '2025-10-10', 7);
 SELECT kind, payment_ref, reason FROM erp_webhook.exceptions WHERE company_id = :company;
@@ -60,7 +67,7 @@ SELECT pg_temp.fact('payment.succeeded', 'p13', 'p13', '2025-10-09', 13, 'D-4');
 INSERT INTO erp_webhook.event (company_id, source_id, external_id, kind, state, sqlstate, error, occurred_at, received_at, object_ref, payment_ref, correlation, amount, currency)
   VALUES (:company, :source, 'failed', 'payment.succeeded', 'failed', 'P0001', 'no thirteens here', '2025-10-09', now(), 'p13', 'p13', '{D-4}', 13, 'EUR');
 SELECT erp_webhook.retry_failed('decide') AS settled, (SELECT attempts FROM erp_webhook.event WHERE company_id = :company AND external_id = 'failed') AS attempts;
-CREATE OR REPLACE FUNCTION public.note_event(e erp_webhook.event) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$ SELECT $$;
+CREATE OR REPLACE FUNCTION public.note_event(e erp_webhook.event) RETURNS void LANGUAGE sql AS $$ SELECT $$;
 SELECT erp_webhook.retry_failed('decide') AS settled;
 SELECT * FROM pg_temp.invoices WHERE number = 'D-4';
 DELETE FROM erp_webhook.event_rule WHERE company_id = :company;
