@@ -183,7 +183,7 @@ BEGIN
     RAISE EXCEPTION 'no scenario "%"', scenario USING ERRCODE = 'invalid_parameter_value', HINT = 'Scenarios: expected, cautious (everything at its late day, nothing over 90 days late), sure (payouts and plans only).';
   END IF;
   RETURN QUERY
-  SELECT CASE scenario WHEN 'cautious' THEN i.late ELSE i.day END, i.early, i.late, i.kind, i.source, i.ref, i.amount, i.currency, i.sure, i.why
+  SELECT CASE scenario WHEN 'cautious' THEN i.late ELSE i.day END, i.early, i.late, i.kind, i.source, i.ref, round(i.amount, erp_webhook.digits_of(i.currency)), i.currency, i.sure, i.why
   FROM (
     SELECT * FROM erp_webhook.payouts_to_come(id, today)
     UNION ALL SELECT * FROM erp_webhook.captures_to_come(id, today) WHERE scenario <> 'sure'

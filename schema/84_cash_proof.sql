@@ -49,13 +49,18 @@ AS $$
     WHERE EXISTS (SELECT FROM erp_webhook.bank_statement s WHERE s.company_id = b.company_id AND s.account = b.account AND s.currency = b.currency AND s.closing_balance IS NOT NULL)
     GROUP BY 1, 2),
   bank AS (
-    SELECT p.ledger_account, coalesce(c.lines, 0) AS closed_lines, p.currency, p.balance, p.bank_says, coalesce(s.lines, 0) AS lines, coalesce(s.unbooked, 0) AS unbooked, coalesce(s.unseen, 0) AS unseen
-    FROM place p LEFT JOIN side s ON s.account = p.ledger_account AND s.currency = p.currency
+    SELECT p.ledger_account, coalesce(c.lines, 0) AS closed_lines, p.currency, p.balance, p.bank_says, coalesce(s.lines, 0) AS lines,
+           round(coalesce(s.unbooked, 0), d.digits) AS unbooked, round(coalesce(s.unseen, 0), d.digits) AS unseen
+    FROM place p CROSS JOIN LATERAL (SELECT erp_webhook.digits_of(p.currency)) d (digits) LEFT JOIN side s ON s.account = p.ledger_account AND s.currency = p.currency
     LEFT JOIN closed c ON c.account = p.ledger_account AND c.currency = p.currency
     WHERE p.kind = 'bank'),
+  rolled AS MATERIALIZED (SELECT r.* FROM asked a CROSS JOIN LATERAL erp_webhook.clearing_rollforward(cash_proof.company, '2000-01-01', a.day) r),
   clearing AS (
-    SELECT 'clearing:' || r.source AS ledger_account, r.currency, r.captured, r.refunds, r.disputes, r.fees, r.conversions, r.payouts
-    FROM asked a CROSS JOIN LATERAL erp_webhook.clearing_rollforward(cash_proof.company, '2000-01-01', a.day) r),
+    SELECT p.ledger_account, p.currency, p.balance, n.*
+    FROM place p LEFT JOIN rolled r ON 'clearing:' || r.source = p.ledger_account AND r.currency = p.currency
+    CROSS JOIN LATERAL (SELECT coalesce(r.captured, 0), coalesce(r.refunds, 0), coalesce(r.disputes, 0), coalesce(r.fees, 0), coalesce(r.conversions, 0), coalesce(r.payouts, 0))
+      n (captured, refunds, disputes, fees, conversions, payouts)
+    WHERE p.kind = 'clearing'),
   under_way AS (
     SELECT w.currency, count(*) AS n, sum(w.amount) AS amount
     FROM (SELECT v.source_id, v.object_ref, e.currency, sum(CASE e.debit WHEN 'in_transit' THEN e.amount ELSE -e.amount END) AS amount
@@ -70,9 +75,9 @@ AS $$
            || format('− on statements, not in the ledger %s + in the ledger, not on statements %s', b.unbooked, b.unseen)
     FROM bank b
     UNION ALL
-    SELECT 'clearing', p.ledger_account, p.currency, p.balance, c.captured + c.refunds + c.disputes + c.fees + c.conversions + c.payouts,
+    SELECT 'clearing', c.ledger_account, c.currency, c.balance, c.captured + c.refunds + c.disputes + c.fees + c.conversions + c.payouts,
            format('captured %s, refunds %s, disputes %s, fees %s, conversions %s, payouts %s', c.captured, c.refunds, c.disputes, c.fees, c.conversions, c.payouts)
-    FROM place p LEFT JOIN clearing c USING (ledger_account, currency) WHERE p.kind = 'clearing'
+    FROM clearing c
     UNION ALL
     SELECT 'in_transit', p.ledger_account, p.currency, p.balance, coalesce(w.amount, 0), format('%s payouts under way', coalesce(w.n, 0))
     FROM place p LEFT JOIN under_way w USING (currency) WHERE p.kind = 'in_transit')

@@ -2,7 +2,7 @@
 """The main job: signed events with duplicates, in random order, through the ingress from 32 connections end in the
 same books as in order, one by one; and both in the books of the reference model.
 
-  EVENTS=n (default 600; `make order10k` runs 10000)    SEED=s    CONNECTIONS=n (default 32)
+  EVENTS=n (default 600; `make order10k` runs 10000)    SEED=s (default 1, with EVENTS the clock)    CONNECTIONS=n (default 32)
 """
 import os
 import random
@@ -19,7 +19,7 @@ from order.signed import SECRETS, SignedTrial                       # noqa: E402
 from order.tap import Tap                                           # noqa: E402
 
 EVENTS = int(os.environ.get("EVENTS") or 600)
-SEED = int(os.environ.get("SEED") or time.time())
+SEED = int(os.environ.get("SEED") or (time.time() if os.environ.get("EVENTS") else 1))
 CONNECTIONS = int(os.environ.get("CONNECTIONS") or 32)
 
 

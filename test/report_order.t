@@ -3,8 +3,8 @@
 
 Each round makes one company per permutation, plays the same facts into all of them in random order (some twice), and compares
 reconciliation, cash, its proof and forecast, matches, lines and ledger as text. The first round plays the files and stories of
-test/data/statements, the others invent theirs. REPORT_ORDER_SEED repeats a run, REPORT_ORDER_ROUNDS and REPORT_ORDER_PERMUTATIONS
-make it longer.
+test/data/statements, the others invent theirs. REPORT_ORDER_SEED (1, so that the gate is the
+same for all) makes another run, REPORT_ORDER_ROUNDS and REPORT_ORDER_PERMUTATIONS a longer one.
 """
 import json
 import os
@@ -12,7 +12,7 @@ import random
 import subprocess
 import sys
 
-SEED = int(os.environ.get("REPORT_ORDER_SEED", random.randrange(1 << 30)))
+SEED = int(os.environ.get("REPORT_ORDER_SEED", "1"))
 ROUNDS = int(os.environ.get("REPORT_ORDER_ROUNDS", "3"))
 PERMUTATIONS = int(os.environ.get("REPORT_ORDER_PERMUTATIONS", "6"))
 REPORT = """
