@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -221,26 +222,40 @@ read_rows(Loading *loading)
 }
 
 /*
- * Read and compile a source as it is now; NULL if there is none of that name. Reads as the owner of the tables: what is
- * known is shared by all roles of the session, so it must not depend on whose turn it is.
+ * As the owner of the tables: what is known is shared by all roles of the session, so it must not depend on whose turn it
+ * is. And under a search path of our own: verify() runs as its caller, who may have put operators of his own before
+ * pg_catalog's, and they would run as the owner.
  */
-EwhSource *
-ewh_configuration_load(const char *name, Oid table)
+static bool
+read_rows_as_owner(Loading *loading, Oid table)
 {
-	Loading		loading = {.source = make_source(name)};
+	int			settings = NewGUCNestLevel();
 	Oid			user;
 	int			security;
 	bool		found;
 
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(owner_of(table), security | SECURITY_LOCAL_USERID_CHANGE);
-	found = read_rows(&loading);
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	found = read_rows(loading);
+	AtEOXact_GUC(false, settings);
 	SetUserIdAndSecContext(user, security);
-	if (found)
-		try_to_compile(&loading);
-	else
+	return found;
+}
+
+/* Read and compile a source as it is now; NULL if there is none of that name. */
+EwhSource *
+ewh_configuration_load(const char *name, Oid table)
+{
+	Loading		loading = {.source = make_source(name)};
+
+	if (!read_rows_as_owner(&loading, table))
+	{
 		MemoryContextDelete(loading.source->context);
-	return found ? loading.source : NULL;
+		return NULL;
+	}
+	try_to_compile(&loading);
+	return loading.source;
 }
 
 /*
