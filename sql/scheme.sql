@@ -75,3 +75,6 @@ SELECT what, pg_temp.digest_of(msg, message, headers::jsonb, body, url, settings
   (25, 'the configured URL behind a proxy', '{url}', 'https://us/p', '{}', '', 'http://inside/p', '{"url": "https://us/p"}'),
   (26, 'no URL at all', '{url}', '', '{}', '', NULL, '{}')
 ) AS t (n, what, msg, message, headers, body, url, settings) ORDER BY n;
+
+-- A timestamp among named values needs a list of them.
+SELECT erp_webhook.sign_with('{"alg": "hmac-sha256", "msg": "{ts}", "sig": {"from": "header:x"}, "ts": {"from": "sig:t", "unit": "s", "past": 300}}', '{}', '{}', '');

@@ -57,3 +57,11 @@ SELECT erp_webhook.sign('sign-generic', '{}', headers => '[]');
 SELECT erp_webhook.sign('sign-generic', '{}', 'infinity');
 SELECT erp_webhook.sign('sign-generic', '{}', '1969-12-31 23:59:59Z');
 SELECT erp_webhook.sign('sign-generic', NULL) IS NULL AS nothing;
+
+-- A list whose signatures are named by a setting; without the setting nobody can say under which name.
+SELECT named.headers, erp_webhook.verify_with(row, secrets, '{"n": "v7"}', named.headers, 'x', at => :at) AS v
+FROM (VALUES ('{"alg": "hmac-sha256", "key": "utf8", "msg": "{body}", "sig": {"from": "header:x", "split": ",", "kv": "=", "sig_name_from": "config:n"}}'::jsonb,
+              '{"secrets": [{"secret": "a shared secret"}]}'::jsonb)) AS t (row, secrets),
+     LATERAL (SELECT erp_webhook.sign_with(row, secrets, '{"n": "v7"}', 'x', :at)) AS named (headers);
+SELECT erp_webhook.sign_with('{"alg": "hmac-sha256", "key": "utf8", "msg": "{body}", "sig": {"from": "header:x", "split": ",", "kv": "=", "sig_name_from": "config:n"}}',
+                             '{"secrets": [{"secret": "a shared secret"}]}', '{}', 'x', :at);

@@ -253,6 +253,8 @@ compile_time(EwhScheme *scheme, EwhRule row)
 		return;
 	scheme->ts_from = ewh_place_compile(ewh_rule_need(ts, "from"), ts.name);
 	scheme->list.holds_ts = scheme->ts_from->kind == EWH_AT_SIG;
+	if (scheme->list.holds_ts && (scheme->list.split.data == NULL || (!scheme->list.first && scheme->list.kv.len == 0)))
+		ewh_rule_refuse(ts.name, "from", "the signature is no list of named values");
 	if (!ewh_rule_seconds(ts, "past", &scheme->past))
 		(void) ewh_rule_need(ts, "past");
 	if (!ewh_rule_seconds(ts, "future", &scheme->future))

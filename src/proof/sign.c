@@ -223,16 +223,34 @@ sign_with(EwhSigning *signing, EwhSecret *secret, EwhBytes *value)
 	return true;
 }
 
+/* The name a signature has in a list of names: the row's, or where the request or the settings say it. */
+static EwhBytes
+signature_name(EwhSigning *signing)
+{
+	const EwhScheme *scheme = signing->scheme;
+	EwhBytes	name = {NULL, 0};
+
+	if (scheme->wanted_from == NULL)
+		return ewh_bytes(scheme->list.wanted.items[0]);
+	if (ewh_place_read(scheme->wanted_from, &signing->view, &name) != EWH_FOUND)
+		refuse("The name that its signature has is not known.");
+	return name;
+}
+
 /* One item of the signature header, as siglist.c reads it. */
 static void
-append_item(const EwhSigning *signing, EwhBytes value, StringInfo header)
+append_item(EwhSigning *signing, EwhBytes value, StringInfo header)
 {
 	const EwhListRule *rule = &signing->scheme->list;
 
 	if (rule->split.data == NULL && rule->strip)
 		appendStringInfoString(header, rule->strip);
-	if (rule->split.data && rule->kv.data && !rule->first)
-		appendStringInfo(header, "%s%s", rule->wanted.items[0], rule->kv.data);
+	if (rule->split.data && !rule->first && rule->fields.count == 0)
+	{
+		EwhBytes	name = signature_name(signing);
+
+		appendStringInfo(header, "%.*s%s", (int) name.len, name.data, rule->kv.data);
+	}
 	for (int i = 0; i < rule->fields.count - 1; i++)
 	{
 		bool		kid = strcmp(rule->fields.items[i], "kid") == 0;
