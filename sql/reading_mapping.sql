@@ -83,3 +83,8 @@ FROM (VALUES (1, '{"id":"1","ref":"a","to":["x","y"],"at":1760000400}'), (2, ' {
              (4, '{"id":"1","ref":"a","to":["xy"],"at":1760000400}'), (5, '{"id":"1","ref":"a","to":["x","y"],"at":1760000401}'), (6, '{"id":"1","ref":"a","to":["x","y"]}')) AS t (n, body),
      erp_webhook.read_body('{"fields": {"external_id": "/id", "object_ref": "/ref", "correlation": "/to", "occurred_at": "/at"}}', '[]', '{}', '{}', convert_to(body, 'UTF8'))
 ORDER BY n;
+
+-- a set of fields that uses itself
+\set VERBOSITY sqlstate
+SELECT count(*) FROM erp_webhook.read_body('{"sets": {"a": {"use": "a"}}, "fields": {"use": "a"}}', '[]', '{}', '{}', '');
+\set VERBOSITY default

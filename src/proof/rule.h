@@ -3,8 +3,8 @@
  *
  * Rows are configuration: what is wrong in one raises, once, when it is compiled. Requests never come here.
  */
-#ifndef EWH_RULE_H
-#define EWH_RULE_H
+#ifndef EWH_PROOF_RULE_H
+#define EWH_PROOF_RULE_H
 
 #include "postgres.h"
 
@@ -35,4 +35,4 @@ extern char **ewh_rule_keys(EwhRule row, int *count);
 
 extern void ewh_rule_refuse(const char *name, const char *key, const char *value) __attribute__((noreturn));
 
-#endif							/* EWH_RULE_H */
+#endif							/* EWH_PROOF_RULE_H */

@@ -10,6 +10,8 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "config.h"
 #include "expression.h"
 
@@ -282,6 +284,7 @@ ewh_expression_compile(const JsonbValue *value)
 	EwhExpression *e;
 	char	   *text;
 
+	check_stack_depth();
 	if (value->type == jbvNull)
 		return NULL;
 	if (value->type == jbvString)

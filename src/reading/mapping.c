@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "common/hashfn.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -202,6 +203,7 @@ compile_fields(EwhExpression **fields, EwhRow *row, JsonbContainer *object, Json
 	JsonbValue *use = ewh_config_member(object, "use");
 	EwhConfigMembers m;
 
+	check_stack_depth();		/* a set may use itself */
 	if (use)
 	{
 		JsonbValue *set = sets && use->type == jbvString ? ewh_config_member(sets, ewh_config_string(use)) : NULL;

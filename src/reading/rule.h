@@ -1,8 +1,8 @@
 /*
  * rule.h: a compiled mapping; for mapping.c, which makes it, and the rooms that read events by it.
  */
-#ifndef EWH_RULE_H
-#define EWH_RULE_H
+#ifndef EWH_READING_RULE_H
+#define EWH_READING_RULE_H
 
 #include "postgres.h"
 
@@ -80,4 +80,4 @@ struct EwhMapping
 	List	   *untyped;		/* of EwhRow *: for types no row names */
 };
 
-#endif							/* EWH_RULE_H */
+#endif							/* EWH_READING_RULE_H */
