@@ -84,69 +84,78 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.named(erp_webhook.event[]) IS 'what events name by themselves';
 
--- One round of widening: the invoices that receipts name, the receipts that name (or pay) those invoices, and, where
--- money goes to the oldest invoice, all of the account.
-CREATE FUNCTION erp_webhook.widened(company_id int, s erp_webhook.scope, by_due_date boolean) RETURNS erp_webhook.scope
+CREATE FUNCTION erp_webhook.beyond(met bigint[], known bigint[]) RETURNS bigint[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+BEGIN
+  RETURN (SELECT coalesce(array_agg(x.u), '{}') FROM (SELECT unnest(met) EXCEPT SELECT unnest(known)) x (u) WHERE x.u IS NOT NULL);
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.beyond(bigint[], bigint[]) IS 'those met that were not known';
+
+CREATE FUNCTION erp_webhook.beyond(met erp_webhook.object_key[], known erp_webhook.object_key[]) RETURNS erp_webhook.object_key[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN (SELECT coalesce(array_agg(ROW(x.source_id, x.object, x.object_ref)::erp_webhook.object_key), '{}')
+          FROM (SELECT k.source_id, k.object, k.object_ref FROM unnest(met) k
+                EXCEPT SELECT k.source_id, k.object, k.object_ref FROM unnest(known) k) x);
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.beyond(erp_webhook.object_key[], erp_webhook.object_key[]) IS 'those met that were not known';
+
+-- One step outward from edge: the invoices its receipts name, the receipts that name (or pay) its invoices, and, where money
+-- goes to the oldest invoice, all of its accounts. Only what is not in s: a component of hundreds is walked once.
+CREATE FUNCTION erp_webhook.next_to(company_id int, edge erp_webhook.scope, s erp_webhook.scope, by_due_date boolean) RETURNS erp_webhook.scope
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-  company constant int := widened.company_id;
-  w erp_webhook.scope := s;
-  said text[]; bare text[]; found bigint[]; more erp_webhook.object_key[]; known text[]; whose int[];
+  company constant int := next_to.company_id;
+  step erp_webhook.scope;
+  known text[]; bare text[]; invoices bigint[]; groups erp_webhook.object_key[]; accounts int[];
 BEGIN
-  SELECT array_agg(r.ref), array_agg(o.subscription_ref) FILTER (WHERE coalesce(cardinality(o.refs), 0) = 0) INTO said, bare
-  FROM erp_webhook.keyed(company, s.groups) g
+  SELECT array_agg(r.ref), array_agg(o.subscription_ref) FILTER (WHERE coalesce(cardinality(o.refs), 0) = 0) INTO known, bare
+  FROM erp_webhook.keyed(company, edge.groups) g
   JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
   LEFT JOIN LATERAL unnest(o.refs) r (ref) ON true;
-  known := erp_webhook.join_names(s.numbers, erp_webhook.numbers_in(said));
-  bare := erp_webhook.join_names(s.bare_subscriptions, bare);
+  known := erp_webhook.join_names(edge.numbers, erp_webhook.numbers_in(known));
+  bare := erp_webhook.join_names(edge.bare_subscriptions, bare);
+  SELECT array_agg(i.invoice_id) INTO invoices
+  FROM (SELECT i.invoice_id FROM erp_webhook.invoice i WHERE i.company_id = company AND i.number = ANY (known)
+        UNION ALL SELECT i.invoice_id FROM erp_webhook.invoice i WHERE i.company_id = company AND i.subscription_ref = ANY (bare)
+        UNION ALL SELECT i.invoice_id FROM erp_webhook.invoice i WHERE i.company_id = company AND i.account_id = ANY (edge.accounts) AND by_due_date) i;
 
-  SELECT array_agg(i.invoice_id) INTO found FROM erp_webhook.invoice i WHERE i.company_id = company AND i.number = ANY (known);
-  w.invoices := erp_webhook.join_ids(s.invoices, found);
-  IF cardinality(bare) > 0 THEN
-    SELECT array_agg(i.invoice_id) INTO found FROM erp_webhook.invoice i WHERE i.company_id = company AND i.subscription_ref = ANY (bare);
-    w.invoices := erp_webhook.join_ids(w.invoices, found);
-  END IF;
-
-  SELECT array_agg(DISTINCT ROW(a.source_id, a.object, a.object_ref)::erp_webhook.object_key) INTO more
-  FROM erp_webhook.allocation a WHERE a.company_id = company AND a.invoice_id = ANY (w.invoices);
-  w.groups := erp_webhook.join_keys(s.groups, more);
-  SELECT array_agg(i.number), array_agg(DISTINCT i.subscription_ref), array_agg(DISTINCT i.account_id) INTO known, bare, whose
-  FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (w.invoices);
-  SELECT array_agg(DISTINCT ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key) INTO more
-  FROM erp_webhook.reference r WHERE r.company_id = company AND r.ref = ANY (known) AND r.object <> 'subscription';
-  w.groups := erp_webhook.join_keys(w.groups, more);
-  bare := array_remove(bare, NULL);
-  IF cardinality(bare) > 0 THEN
-    SELECT array_agg(ROW(o.source_id, o.object, o.object_ref)::erp_webhook.object_key) INTO more
-    FROM erp_webhook.money_object o
-    WHERE o.company_id = company AND o.subscription_ref = ANY (bare) AND coalesce(cardinality(o.refs), 0) = 0;
-    w.groups := erp_webhook.join_keys(w.groups, more);
-  END IF;
+  SELECT array_agg(i.number), array_agg(i.subscription_ref) FILTER (WHERE i.subscription_ref IS NOT NULL), array_agg(i.account_id)
+  INTO known, bare, accounts FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (edge.invoices);
+  SELECT array_agg(ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key) INTO groups
+  FROM (SELECT a.source_id, a.object, a.object_ref FROM erp_webhook.allocation a WHERE a.company_id = company AND a.invoice_id = ANY (edge.invoices)
+        UNION ALL SELECT r.source_id, r.object, r.object_ref FROM erp_webhook.reference r
+          WHERE r.company_id = company AND r.ref = ANY (known) AND r.object <> 'subscription'
+        UNION ALL SELECT o.source_id, o.object, o.object_ref FROM erp_webhook.money_object o
+          WHERE o.company_id = company AND o.subscription_ref = ANY (bare) AND coalesce(cardinality(o.refs), 0) = 0
+        UNION ALL SELECT r.source_id, r.object, r.object_ref FROM erp_webhook.receipt_standing r
+          WHERE r.company_id = company AND r.account_id = ANY (edge.accounts) AND by_due_date) r;
 
   IF by_due_date THEN
-    SELECT array_agg(DISTINCT r.account_id) INTO w.accounts
-    FROM (SELECT unnest(s.accounts || whose)
-          UNION SELECT erp_webhook.linked_account(company, l.source_id, l.object_ref) FROM unnest(s.links) l  -- of facts that are no object yet
-          UNION SELECT r.account_id FROM erp_webhook.keyed(company, w.groups) g JOIN erp_webhook.receipt_standing r ON r.company_id = g.company_id
+    SELECT accounts || array_agg(a.account_id) INTO accounts
+    FROM (SELECT erp_webhook.linked_account(company, l.source_id, l.object_ref) FROM unnest(edge.links) l  -- of facts that are no object yet
+          UNION SELECT r.account_id FROM erp_webhook.keyed(company, edge.groups) g JOIN erp_webhook.receipt_standing r ON r.company_id = g.company_id
                   AND r.source_id = g.source_id AND r.object = g.object AND r.object_ref = g.object_ref
           UNION SELECT erp_webhook.linked_account(company, o.source_id, o.account_ref)
-                  FROM erp_webhook.keyed(company, w.groups) g JOIN erp_webhook.money_object o ON o.company_id = g.company_id
-                  AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref) r (account_id)
-    WHERE r.account_id IS NOT NULL;
-    w.accounts := coalesce(w.accounts, '{}');
-    SELECT array_agg(i.invoice_id) INTO found FROM erp_webhook.invoice i WHERE i.company_id = company AND i.account_id = ANY (w.accounts);
-    w.invoices := erp_webhook.join_ids(w.invoices, found);
-    SELECT array_agg(DISTINCT ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key) INTO more
-    FROM erp_webhook.receipt_standing r WHERE r.company_id = company AND r.account_id = ANY (w.accounts);
-    w.groups := erp_webhook.join_keys(w.groups, more);
+                  FROM erp_webhook.keyed(company, edge.groups) g JOIN erp_webhook.money_object o ON o.company_id = g.company_id
+                  AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref) a (account_id);
+    step.accounts := erp_webhook.beyond(accounts, s.accounts);
   END IF;
-  RETURN w;
+  step.invoices := erp_webhook.beyond(invoices, s.invoices);
+  step.groups := erp_webhook.beyond(groups, s.groups);
+  RETURN step;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.widened(int, erp_webhook.scope, boolean) IS 'one round: invoices of receipts, receipts of invoices, all of the account where policy says so';
+COMMENT ON FUNCTION erp_webhook.next_to(int, erp_webhook.scope, erp_webhook.scope, boolean) IS
+  'one step: invoices of receipts, receipts of invoices, all of the account where policy says so';
 
 -- The accounts that judging subscriptions may suspend or restore.
 CREATE FUNCTION erp_webhook.accounts_of_subscriptions(company_id int, subscriptions text[], numbers text[]) RETURNS int[]
@@ -203,7 +212,8 @@ DECLARE
   company constant int := widen.company_id;
   by_due_date constant boolean := EXISTS (SELECT FROM erp_webhook.policy p
     WHERE p.company_id = company AND p.policy = 'allocate' AND p.value = 'due_date');
-  before erp_webhook.scope;
+  edge erp_webhook.scope;
+  near bigint[];
   found erp_webhook.object_key[];
 BEGIN
   IF s.linking IS NOT NULL THEN
@@ -223,16 +233,21 @@ BEGIN
   WHERE o.payment_ref IS NOT NULL AND g.object IS NOT NULL;
   s.groups := erp_webhook.join_keys(s.groups, found);
   s.touched := erp_webhook.join_keys(s.touched, found);
+  edge := s;
   LOOP
-    before := s;
-    s := erp_webhook.widened(company, s, by_due_date);
-    EXIT WHEN cardinality(s.groups) = cardinality(before.groups) AND cardinality(s.invoices) = cardinality(before.invoices)
-          AND cardinality(s.accounts) = cardinality(before.accounts);
+    edge := erp_webhook.next_to(company, edge, s, by_due_date);
+    EXIT WHEN cardinality(edge.groups) + cardinality(edge.invoices) + coalesce(cardinality(edge.accounts), 0) = 0;
+    s.groups := s.groups || edge.groups;
+    s.invoices := s.invoices || edge.invoices;
+    s.accounts := s.accounts || edge.accounts;
+    near := coalesce(near, s.invoices);
   END LOOP;
 
-  -- Subscriptions hear of payments of theirs and of receipts that name their invoices.
+  -- Subscriptions hear of payments of theirs and of receipts that name their invoices. What the receipts further out
+  -- say is as it was, unless an invoice that appears changes what their references mean.
   SELECT erp_webhook.join_names(s.subscriptions, array_agg(x.ref)) INTO s.subscriptions
-  FROM (SELECT i.subscription_ref FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (s.invoices)
+  FROM (SELECT i.subscription_ref FROM erp_webhook.invoice i
+        WHERE i.company_id = company AND i.invoice_id = ANY (CASE WHEN cardinality(s.created) > 0 THEN s.invoices ELSE coalesce(near, s.invoices) END)
         UNION SELECT o.subscription_ref FROM erp_webhook.keyed(company, s.touched) g
         JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref) x (ref);
   IF cardinality(s.subscriptions) > 0 THEN
@@ -360,7 +375,8 @@ BEGIN
       PERFORM erp_webhook.hold(company, locked);
       PERFORM set_config('lock_timeout', patience, true);
       again := erp_webhook.widen(company, s);
-      IF again.groups <@ wide.groups AND again.invoices <@ wide.invoices AND again.accounts <@ wide.accounts AND again.subscriptions <@ wide.subscriptions THEN
+      IF cardinality(erp_webhook.beyond(again.groups, wide.groups)) + cardinality(erp_webhook.beyond(again.invoices, wide.invoices)) = 0
+         AND again.accounts <@ wide.accounts AND again.subscriptions <@ wide.subscriptions THEN
         RETURN again;
       END IF;
       RAISE EXCEPTION USING ERRCODE = 'EW001', MESSAGE = 'the component grew';
