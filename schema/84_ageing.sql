@@ -3,10 +3,20 @@
 -- Today it is read from the invoices and receipts as they stand. For a past day the vouchers booked by then say what each invoice
 -- and receipt was worth, and allocation is done over them again; either way ageing + credit + nobody's = ledger receivable.
 
-CREATE FUNCTION erp_webhook.as_of(company_id int, at timestamptz) RETURNS date
-LANGUAGE sql STABLE
-RETURN coalesce(at::date, erp_webhook.report_day(company_id));
-COMMENT ON FUNCTION erp_webhook.as_of(int, timestamptz) IS 'the day a report is about: the one asked for (in the session''s time zone), else today where the company is';
+-- A date is that day, whatever the session's time zone makes of its midnight; a moment is the day it is where the company is.
+CREATE FUNCTION erp_webhook.asked_day(company text, at timestamptz, OUT company_id int, OUT day date)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  company_id := erp_webhook.company_named(company);
+  day := CASE WHEN at IS NULL THEN erp_webhook.report_day(company_id)
+              WHEN at = at::date::timestamptz THEN at::date
+              ELSE erp_webhook.day_of(company_id, at) END;
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.asked_day(text, timestamptz) IS
+  'the company and the day a report was asked for: a date, the company''s day at a moment, or (NULL) its today';
 
 -- Nothing booked after the day: the books as they stand are the books of that day.
 CREATE FUNCTION erp_webhook.is_current(company_id int, day date) RETURNS boolean
@@ -162,7 +172,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
-  WITH asked AS MATERIALIZED (SELECT c.id, erp_webhook.as_of(c.id, receivables_aging.at) AS day FROM (SELECT erp_webhook.company_named(receivables_aging.company)) c (id)),
+  WITH asked AS MATERIALIZED (SELECT a.company_id AS id, a.day FROM erp_webhook.asked_day(receivables_aging.company, receivables_aging.at) a),
   item AS MATERIALIZED (SELECT o.*, a.day, a.day - o.due_on AS late FROM asked a, LATERAL erp_webhook.open_items(a.id, a.day) o),
   disputed AS MATERIALIZED (SELECT d.* FROM asked a, LATERAL erp_webhook.disputed_invoices(a.id, a.day) d),
   twice AS MATERIALIZED (
@@ -190,7 +200,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
-  WITH asked AS MATERIALIZED (SELECT c.id, erp_webhook.as_of(c.id, receivables_proof.at) AS day FROM (SELECT erp_webhook.company_named(receivables_proof.company)) c (id)),
+  WITH asked AS MATERIALIZED (SELECT a.company_id AS id, a.day FROM erp_webhook.asked_day(receivables_proof.company, receivables_proof.at) a),
   item AS (
     SELECT o.currency, sum(o.due) AS ageing, -coalesce(sum(o.credit) FILTER (WHERE o.account_id IS NOT NULL), 0) AS credit,
            -coalesce(sum(o.credit) FILTER (WHERE o.account_id IS NULL), 0) AS nobodys

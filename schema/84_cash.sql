@@ -3,26 +3,37 @@
 -- The forecast is a list of items, each with its most likely day, an early and a late one, and why; days are sums over it.
 -- Nothing is stored, so what became real is out of the forecast by itself.
 
+CREATE FUNCTION erp_webhook.closing_balances(company_id int, day date)
+RETURNS TABLE (account text, ledger_account text, currency text, balance numeric, said_on date)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT DISTINCT ON (s.account, s.currency)
+         s.account, 'bank' || coalesce(':' || b.name, ''), s.currency, s.closing_balance::numeric, s.to_date
+  FROM erp_webhook.bank_statement s
+  LEFT JOIN erp_webhook.bank_account b ON b.company_id = s.company_id AND b.account = s.account
+  WHERE s.company_id = closing_balances.company_id AND s.to_date <= closing_balances.day AND s.closing_balance IS NOT NULL
+  ORDER BY s.account, s.currency, s.to_date DESC, s.statement_id DESC
+$$;
+COMMENT ON FUNCTION erp_webhook.closing_balances(int, date) IS
+  'per bank account what the latest statement up to a day closes with';
+
 CREATE FUNCTION erp_webhook.cash_position(company text DEFAULT 'default', at timestamptz DEFAULT NULL)
 RETURNS TABLE (kind text, ledger_account text, currency text, balance numeric, bank_says numeric, said_on date, difference numeric)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
-  WITH asked AS MATERIALIZED (SELECT c.id, erp_webhook.as_of(c.id, cash_position.at) AS day FROM (SELECT erp_webhook.company_named(cash_position.company)) c (id)),
+  WITH asked AS MATERIALIZED (SELECT a.company_id AS id, a.day FROM erp_webhook.asked_day(cash_position.company, cash_position.at) a),
   ledger AS (
     SELECT l.account, e.currency, sum(l.sign * e.amount) AS balance
     FROM asked a CROSS JOIN LATERAL erp_webhook.ledger_moves(a.id, '-infinity', a.day) e
     CROSS JOIN LATERAL (VALUES (e.debit, 1), (e.credit, -1)) l (account, sign)
     WHERE l.account = 'bank' OR l.account LIKE 'bank:%' OR l.account LIKE 'clearing:%' OR l.account IN ('in_transit', 'bank_unassigned')
     GROUP BY l.account, e.currency),
-  latest AS (
-    SELECT DISTINCT ON (s.account, s.currency) s.account, s.currency, s.closing_balance, s.to_date
-    FROM asked a JOIN erp_webhook.bank_statement s ON s.company_id = a.id AND s.to_date <= a.day AND s.closing_balance IS NOT NULL
-    ORDER BY s.account, s.currency, s.to_date DESC, s.statement_id DESC),
   bank AS (
-    SELECT 'bank' || coalesce(':' || b.name, '') AS account, l.currency, sum(l.closing_balance) AS balance, min(l.to_date) AS said_on
-    FROM asked a CROSS JOIN latest l LEFT JOIN erp_webhook.bank_account b ON b.company_id = a.id AND b.account = l.account GROUP BY 1, 2)
+    SELECT c.ledger_account AS account, c.currency, sum(c.balance) AS balance, min(c.said_on) AS said_on
+    FROM asked a CROSS JOIN LATERAL erp_webhook.closing_balances(a.id, a.day) c GROUP BY 1, 2)
   SELECT CASE WHEN account LIKE 'clearing:%' THEN 'clearing' WHEN account = 'in_transit' THEN 'in_transit' WHEN account = 'bank_unassigned' THEN 'unassigned' ELSE 'bank' END,
          account, currency, round(coalesce(l.balance, 0), erp_webhook.digits_of(currency)), b.balance, b.said_on, b.balance - coalesce(l.balance, 0)
   FROM ledger l FULL JOIN bank b USING (account, currency) WHERE coalesce(l.balance, 0) <> 0 OR b.balance IS NOT NULL
@@ -293,7 +304,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
-  WITH asked AS MATERIALIZED (SELECT c.id, erp_webhook.as_of(c.id, forecast_against_actual.at) AS day FROM (SELECT erp_webhook.company_named(forecast_against_actual.company)) c (id)),
+  WITH asked AS MATERIALIZED (SELECT a.company_id AS id, a.day FROM erp_webhook.asked_day(forecast_against_actual.company, forecast_against_actual.at) a),
   actual AS MATERIALIZED (SELECT p.currency, sum(p.balance) AS balance FROM asked a, LATERAL erp_webhook.cash_position(forecast_against_actual.company, a.day::timestamptz) p WHERE p.kind = 'bank' GROUP BY 1)
   SELECT k.day, k.currency, k.scenario, k.made_on, k.day - k.made_on, k.closing::numeric, coalesce(t.balance, 0), coalesce(t.balance, 0) - k.closing
   FROM asked a JOIN erp_webhook.kept_forecast k ON k.company_id = a.id AND k.day = a.day LEFT JOIN actual t USING (currency)

@@ -25,8 +25,10 @@ AS $$
   sum_ AS (
     SELECT e.itemised, r.value_date, r.ordinality,
            jsonb_build_array(e.payout_ref, e.source, to_char(r.value_date, 'YYYY-MM-DD'), e.currency, e.payments, e.gross, -e.fees, -e.refunds, -e.disputes, e.adjustments, e.payout) AS line
-    FROM r CROSS JOIN LATERAL erp_webhook.payout_equation(page_reconciliation.company, r.payout_ref, r.source) e
-    WHERE r.item = 'payout' AND e.currency = r.currency)
+    FROM erp_webhook.asked_days(company, from_date, to_date) a
+    CROSS JOIN LATERAL erp_webhook.equations(
+      ARRAY(SELECT p FROM erp_webhook.payouts_of_days(a.company_id, a.first_day, a.last_day) p)) e
+    JOIN r ON r.item = 'payout' AND r.payout_ref = e.payout_ref AND r.source = e.source AND r.currency = e.currency)
   SELECT format('<dl class="tiles">%s</dl>', coalesce((SELECT string_agg(erp_webhook.page_tile(replace(s.state, '_', ' '), s.n::text, CASE erp_webhook.state_class(s.state) WHEN 'wait' THEN '' ELSE erp_webhook.state_class(s.state) END), ''
            ORDER BY erp_webhook.state_class(s.state), s.state) FROM (SELECT state, count(*) AS n FROM r GROUP BY state) s), erp_webhook.page_tile('payouts and lines', '0')))
     || erp_webhook.page_table('exceptions', 'Needs somebody', '{State,Payout or line,Source or account,Value date,In,Provider,Ledger,Bank,Difference,Days,Who and what for,What to do,With}',
