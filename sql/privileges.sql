@@ -87,6 +87,8 @@ INSERT INTO erp_webhook.account (company_id, account_no, name, currency) SELECT 
 INSERT INTO erp_webhook.account (company_id, account_no, name, currency) VALUES (:company_b, 'B', 'B', 'EUR');
 INSERT INTO erp_webhook.invoice (company_id, number, account_id, currency, total, due_on) SELECT company_id, 'P-1', account_id, 'EUR', 10, '2026-01-01' FROM erp_webhook.account;
 SELECT number, state FROM erp_webhook.invoice;
+SELECT erp_webhook.void_invoice('privileges a', 'P-1');
+SELECT * FROM erp_webhook.dry_run('privileges a', '2025-01-01', '2099-12-31');
 SELECT erp_webhook.set_policy('privileges a', 'refund', 'reopen');
 SELECT erp_webhook.set_policy('privileges b', 'refund', 'reopen');
 SELECT erp_webhook.settle_again('privileges b');
@@ -95,6 +97,20 @@ SELECT erp_webhook.write_off('privileges b', 'P-1', 1, 'x');
 SELECT erp_webhook.add_subscriber('x', 'notify:x', company => 'privileges b');
 UPDATE erp_webhook.event SET state = 'applied';
 DELETE FROM erp_webhook.voucher;
+-- What is read as the owner meets no operator and no type of the caller's.
+RESET ROLE;
+CREATE SCHEMA privileges_trap AUTHORIZATION privileges_admin;
+SET ROLE privileges_admin;
+CREATE FUNCTION privileges_trap.spring(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'run as %', current_user; END $$;
+CREATE OPERATOR privileges_trap.= (LEFTARG = text, RIGHTARG = text, FUNCTION = privileges_trap.spring);
+CREATE DOMAIN privileges_trap.int4 AS text;
+SET search_path = privileges_trap, pg_catalog;
+SELECT erp_webhook.add_source('privileges-e', 'token', 'privileges a') > 0 AS made;
+SELECT (erp_webhook.verify('privileges-e', '{}', '')).reason;
+SELECT erp_webhook.sign('privileges-c', '');
+SELECT count(*) FROM erp_webhook.preview('privileges-c', '{}', '{}');
+RESET search_path;
+DROP SCHEMA privileges_trap CASCADE;
 RESET ROLE;
 
 -- A reader of all reads all.

@@ -10,12 +10,14 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 #include "statement.h"
 
 #define MAX_ARGS 6
+#define SAFE_PATH "pg_catalog, pg_temp"	/* as our SECURITY DEFINER functions write it */
 
 typedef struct Statement
 {
@@ -143,10 +145,27 @@ plan_of(EwhStatement which)
 	return plan;
 }
 
+/*
+ * Leave the caller's search path until the GUC level returned is left: verify(), sign() and preview() read as the owner,
+ * and an operator of the caller's must not be what they meet there. Inside ingest(), which has left it already, 0.
+ */
+static int
+leave_search_path(void)
+{
+	int			level;
+
+	if (strcmp(namespace_search_path, SAFE_PATH) == 0)
+		return 0;
+	level = NewGUCNestLevel();
+	(void) set_config_option("search_path", SAFE_PATH, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
 /* Execute under a snapshot of its own if the statement only reads, so that what was committed just now is seen. */
 static void
 execute(EwhStatement which, Datum *args, const char *nulls)
 {
+	int			level = leave_search_path();
 	SPIPlanPtr	plan = plan_of(which);
 	int			result;
 
@@ -157,6 +176,8 @@ execute(EwhStatement which, Datum *args, const char *nulls)
 		PopActiveSnapshot();
 	if (result < 0)
 		elog(ERROR, "statement %s failed: %s", statements[which].name, SPI_result_code_string(result));
+	if (level > 0)
+		AtEOXact_GUC(true, level);
 }
 
 /*
