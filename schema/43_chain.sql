@@ -32,3 +32,17 @@ COMMENT ON COLUMN erp_webhook.voucher_link.sequence IS 'place in the chain, from
 COMMENT ON COLUMN erp_webhook.voucher_link.hash IS 'SHA-256 (32 bytes)';
 CREATE TRIGGER voucher_link_is_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON erp_webhook.voucher_link
   FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.forbid();
+
+-- Vouchers become visible out of order, so a turn looks again at those after `sealed`; two steps, told apart by transaction
+-- ids as in 46_day_sum, move it on, so that a turn costs what came lately and an idle one nothing.
+CREATE TABLE erp_webhook.chain_state (
+  company_id int NOT NULL,
+  sealed bigint NOT NULL,
+  pending bigint NOT NULL,
+  pending_xid xid8 NOT NULL,
+  PRIMARY KEY (company_id)
+);
+COMMENT ON TABLE erp_webhook.chain_state IS 'how far the chain goes: every voucher up to sealed is in it, and some after';
+COMMENT ON COLUMN erp_webhook.chain_state.pending IS 'the highest voucher number that had been sealed when pending_xid was the next transaction id';
+
+SELECT pg_catalog.pg_extension_config_dump('erp_webhook.chain_state', '');

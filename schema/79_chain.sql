@@ -1,7 +1,6 @@
 -- Sealing and verifying the chain over vouchers (43_chain).
 
--- Vouchers are posted side by side and become visible out of order; those of an id so much lower than the latest sealed
--- can no longer be on their way.
+-- One sealer at a time, and nobody who posts waits for it. A long backlog is taken in turns.
 CREATE FUNCTION erp_webhook.seal_vouchers(company_id int) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -9,26 +8,49 @@ AS $$
 #variable_conflict use_column
 DECLARE
   company constant int := seal_vouchers.company_id;
-  window_of_ids constant bigint := 1000000;
+  most constant int := 100000;
+  state erp_webhook.chain_state;
   head erp_webhook.voucher_link;
-  sealed bigint := 0;
+  ids bigint[] := '{}';
+  hashes bytea[] := '{}';
+  certain bigint;
+  top bigint;
   v record;
 BEGIN
-  -- One sealer at a time; nobody who posts waits for it.
-  PERFORM pg_advisory_xact_lock(hashtext('erp_webhook.seal_vouchers'), company);
+  IF NOT pg_try_advisory_xact_lock(hashtext('erp_webhook.seal_vouchers'), company) THEN
+    RETURN 0;
+  END IF;
+  SELECT s.* INTO state FROM erp_webhook.chain_state s WHERE s.company_id = company;
   SELECT l.* INTO head FROM erp_webhook.voucher_link l WHERE l.company_id = company ORDER BY l.sequence DESC LIMIT 1;
+  -- Nothing up to here can still become visible to the statement that follows.
+  certain := CASE WHEN state.pending_xid <= pg_snapshot_xmin(pg_current_snapshot()) THEN state.pending ELSE coalesce(state.sealed, 0) END;
   FOR v IN
     SELECT u.voucher_id, u.digest FROM erp_webhook.voucher u
-    WHERE u.company_id = company AND u.voucher_id > coalesce((SELECT max(l.voucher_id) FROM erp_webhook.voucher_link l WHERE l.company_id = company), 0) - window_of_ids
+    WHERE u.company_id = company AND u.voucher_id > coalesce(state.sealed, 0)
       AND NOT EXISTS (SELECT FROM erp_webhook.voucher_link l WHERE l.company_id = u.company_id AND l.voucher_id = u.voucher_id)
-    ORDER BY u.voucher_id
+    ORDER BY u.voucher_id LIMIT most
   LOOP
-    head.sequence := coalesce(head.sequence, 0) + 1;
     head.hash := sha256(coalesce(head.hash, '') || int8send(v.voucher_id) || v.digest);
-    INSERT INTO erp_webhook.voucher_link (company_id, sequence, voucher_id, hash) VALUES (company, head.sequence, v.voucher_id, head.hash);
-    sealed := sealed + 1;
+    ids := ids || v.voucher_id;
+    hashes := hashes || head.hash;
   END LOOP;
-  RETURN sealed;
+  INSERT INTO erp_webhook.voucher_link (company_id, sequence, voucher_id, hash)
+  SELECT company, coalesce(head.sequence, 0) + x.n, x.voucher_id, x.hash FROM unnest(ids, hashes) WITH ORDINALITY x (voucher_id, hash, n);
+
+  SELECT max(l.voucher_id) INTO top FROM erp_webhook.voucher_link l WHERE l.company_id = company;
+  IF cardinality(ids) = most THEN
+    certain := least(certain, ids[most]);
+  END IF;
+  IF top > certain AND (state IS NULL OR certain >= state.pending
+                        OR state.pending_xid > pg_snapshot_xmax(pg_current_snapshot())) THEN  -- of another cluster, before a restore
+    state.pending := top;
+    state.pending_xid := pg_snapshot_xmax(pg_current_snapshot());
+  ELSIF state IS NULL OR certain = state.sealed THEN
+    RETURN cardinality(ids);
+  END IF;
+  INSERT INTO erp_webhook.chain_state AS s (company_id, sealed, pending, pending_xid) VALUES (company, certain, state.pending, state.pending_xid)
+  ON CONFLICT ON CONSTRAINT chain_state_pkey DO UPDATE SET sealed = EXCLUDED.sealed, pending = EXCLUDED.pending, pending_xid = EXCLUDED.pending_xid;
+  RETURN cardinality(ids);
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.seal_vouchers(int) FROM PUBLIC;

@@ -56,7 +56,12 @@ BEGIN
   PERFORM erp_webhook.plan_keys();
   PERFORM erp_webhook.plan_pulls();
   PERFORM erp_webhook.retry_due_events(20);
-  -- These settle, or wait for locks: what goes wrong in them must not keep the rest from being done.
+  -- What goes wrong in one of these must not keep the rest from being done: some settle, or wait for locks.
+  BEGIN
+    PERFORM erp_webhook.seal_vouchers(c.company_id) FROM erp_webhook.company c ORDER BY c.company_id;
+  EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'the chain was not continued: %', SQLERRM USING ERRCODE = SQLSTATE;
+  END;
   BEGIN
     PERFORM erp_webhook.suspend_due();
     IF upkeep THEN
@@ -70,7 +75,7 @@ BEGIN
   END;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.do_chores(boolean) IS 'worker: what is to be fetched or pulled next, retries, grace that has ended, and, if asked for, upkeep';
+COMMENT ON FUNCTION erp_webhook.do_chores(boolean) IS 'worker: what is to be fetched or pulled next, retries, the chain over vouchers, grace that has ended, and, if asked for, upkeep';
 
 CREATE PROCEDURE erp_webhook.run_jobs()
 LANGUAGE c AS 'MODULE_PATHNAME', 'erp_webhook_run_jobs';

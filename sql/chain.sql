@@ -49,3 +49,22 @@ SELECT what, t.* FROM (VALUES
   (10, 'nothing', 'SELECT %s')) d (n, what, damage)
 CROSS JOIN LATERAL pg_temp.tampered(format(damage, :company)) t ORDER BY n;
 SELECT broken FROM verify_chain('chain');
+
+-- The worker's turn continues it, also over what becomes visible late; an idle turn writes nothing.
+SELECT do_chores(false);
+SELECT count(*) AS not_sealed FROM voucher v WHERE NOT EXISTS (SELECT FROM voucher_link l WHERE l.company_id = v.company_id AND l.voucher_id = v.voucher_id);
+DO $$
+BEGIN
+  FOR turn IN 1 .. 100 LOOP  -- two, but for what else holds a transaction open on this server
+    COMMIT;
+    EXIT WHEN (SELECT s.sealed = s.pending FROM erp_webhook.chain_state s JOIN erp_webhook.company c USING (company_id) WHERE c.name = 'chain');
+    PERFORM erp_webhook.do_chores(false), pg_sleep(0.02 * turn);
+  END LOOP;
+END $$;
+SELECT s.sealed = s.pending AND s.sealed = max(l.voucher_id) AS as_far_as_the_last FROM chain_state s JOIN voucher_link l USING (company_id)
+WHERE company_id = :company GROUP BY s.sealed, s.pending;
+SELECT xmin AS written FROM chain_state WHERE company_id = :company \gset
+SELECT do_chores(false);
+SELECT xmin = :'written' AS idle FROM chain_state WHERE company_id = :company;
+SELECT seal_vouchers(:company);
+SELECT broken FROM verify_chain('chain');
