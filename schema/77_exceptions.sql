@@ -69,8 +69,11 @@ WITH of_event AS (
   WHERE x.holds
 ), of_subscription AS (
   SELECT s.company_id, 'unattributed' AS kind, s.source_id, NULL::text AS external_id, NULL::text AS payment_ref, s.subscription_ref AS object_ref,
-         NULL::text AS invoice_number, 'account_unknown' AS reason, NULL::numeric AS amount, NULL::text AS currency, NULL::timestamptz AS since
-  FROM erp_webhook.subscription s WHERE s.suspended AND s.account_id IS NULL
+         NULL::text AS invoice_number, 'account_unknown' AS reason, NULL::numeric AS amount, NULL::text AS currency, j.first_failure AS since
+  FROM erp_webhook.subscription s
+  LEFT JOIN LATERAL erp_webhook.judged_subscriptions(s.company_id, ARRAY[s.subscription_ref]) j
+    ON j.source_id = s.source_id AND j.subscription_ref = s.subscription_ref
+  WHERE s.suspended AND s.account_id IS NULL
 ), of_erp AS (
   SELECT r.company_id, 'failed' AS kind, r.source_id, e.external_id, e.payment_ref, r.object_ref, i.number AS invoice_number,
          'refused by the ERP: ' || r.error AS reason, r.amount::numeric AS amount, r.currency, coalesce(v.posted_at, e.received_at) AS since

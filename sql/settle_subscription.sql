@@ -47,7 +47,7 @@ SELECT * FROM pg_temp.state WHERE account_no = 'C-2';
 -- Nobody's subscription waits as an exception until its customer is linked.
 SELECT erp_webhook.set_policy('subs', 'suspend', 'immediate');
 SELECT pg_temp.tell('subscription.payment_failed', 'f9', 900, 'sub_9', NULL, NULL, 'cus_9');
-SELECT kind, object_ref, reason FROM erp_webhook.exceptions WHERE company_id = :company;
+SELECT kind, object_ref, reason, since FROM erp_webhook.exceptions WHERE company_id = :company;
 SELECT erp_webhook.link_account('subs-shop', 'cus_9', 'C-1');
 SELECT * FROM pg_temp.state ORDER BY 1, 3;
 SELECT kind FROM erp_webhook.exceptions WHERE company_id = :company;
