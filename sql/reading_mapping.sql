@@ -22,6 +22,7 @@ FROM (VALUES (1, '["/x", "/e", "/a"]'::jsonb), (2, '["/o", "/o/id"]'), (3, '"=co
              (8, '"{/a}:{/x}"'), (9, '"{/a}:{/x?}:{setting:shop}"'), (10, '["{/x}", "=else"]'), (11, '"header:none"')) AS t (n, e)
 ORDER BY n;
 SELECT pg_temp.value('"header:x-id"', '{}', '{}', '{"x-id":["a","b"]}'), pg_temp.value('"header:x-id"', '{}', '{}', '{"x-id":"a","X-ID":"a"}');
+SELECT pg_temp.value('"header:x-id"', '{}', '{}', '{"x-id":["a"]}');
 
 -- operations on texts: case, map, and patterns with one hole
 SELECT n, pg_temp.value(e, '{"c":"eur","t":"TL","u":"https://api.example/v2/captures/42-A_b?x=1","r":"Order 7, INV-12 and INV-13."}')

@@ -1,8 +1,8 @@
 /*
  * request.c: headers and settings of a request, out of their jsonb.
  *
- * Header names compare without case. A header given twice, as an array or as two keys equal but for case, keeps its
- * first value and the mark `repeated`: only who reads such a header can say that it may not be repeated.
+ * Header names compare without case. A header given as an array, or as two keys equal but for case, keeps its first
+ * value and the mark `repeated`: only who reads such a header can say that it may not be repeated.
  */
 #include "postgres.h"
 
@@ -54,7 +54,7 @@ add_header(EwhRequest *req, EwhBytes name, EwhBytes value)
 	known->repeated = false;
 }
 
-/* The values of a header that came several times. */
+/* The values of a header that came several times; an array says so, however many it holds. */
 static bool
 add_list(EwhRequest *req, EwhBytes name, JsonbContainer *list)
 {
@@ -67,6 +67,7 @@ add_list(EwhRequest *req, EwhBytes name, JsonbContainer *list)
 		if (v->type != jbvString)
 			return false;
 		add_header(req, name, (EwhBytes) {v->val.string.val, v->val.string.len});
+		find_header(req, name.data, name.len)->repeated = true;
 	}
 	return true;
 }
