@@ -106,16 +106,12 @@ $$;
 COMMENT ON FUNCTION erp_webhook.settle_payment(int, erp_webhook.event) IS
   'the short path of settle() for one payment; NULL where it does not lead to the result, a unique violation where the payment is known: the caller then undoes it';
 
--- Many payments: invoices in the order of their numbers. The join settings keep that order: a hash join would take the rows
--- as they lie, and two batches could deadlock.
+-- Many payments, each of an invoice of its own: one that two of them name is updated but once, and then the count is short.
+-- Invoices in the order of their numbers; the join settings keep that order: a hash join would take the rows as they lie,
+-- and two batches could deadlock. The plan and join settings are those of settle(), the only caller.
 CREATE FUNCTION erp_webhook.settle_plain(company_id int, events erp_webhook.event[]) RETURNS int
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
 SET lock_timeout = '800ms'  -- see 74_scope
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
-SET plan_cache_mode = force_generic_plan
 SET erp_webhook.settling = on
 AS $$
 #variable_conflict use_column
@@ -125,58 +121,55 @@ DECLARE
   digits constant int := erp_webhook.digits_of(house.currency);
   settled bigint;
 BEGIN
-  IF (SELECT bool_and(erp_webhook.is_plain(e.kind, e.state, e.amount, e.currency, e.object_ref, e.payment_ref, e.subscription_ref,
-                                           e.correlation, e.correlation_amounts, e.origin)) FROM unnest(events) e) IS NOT TRUE THEN
-    RAISE EXCEPTION USING ERRCODE = 'EW002', MESSAGE = 'not all are plain';
-  END IF;
   -- Joined by the company of the event, not by the constant: see keyed().
-  WITH fact AS MATERIALIZED (
+  WITH said AS MATERIALIZED (
     SELECT e.company_id, e.source_id, e.object_ref, e.event_id, e.amount::numeric AS amount, e.currency, e.correlation, e.account_ref,
-           e.fee, CASE WHEN e.fee IS NOT NULL THEN coalesce(e.fee_currency, e.currency) END AS fee_currency, e.value_date, e.payout_ref, e.bank_ref, e.end_to_end_id,
+           e.fee::numeric AS fee, CASE WHEN e.fee IS NOT NULL THEN coalesce(e.fee_currency, e.currency) END AS fee_currency,
+           e.value_date, e.payout_ref, e.bank_ref, e.end_to_end_id, 'clearing:' || s.name AS clearing,
            erp_webhook.moment(e.occurred_at, e.signed_at, e.received_at) AS moment,
            CASE WHEN house.time_zones > 1 THEN erp_webhook.day_of(company, coalesce(e.occurred_at, e.signed_at, e.received_at))
-                ELSE (coalesce(e.occurred_at, e.signed_at, e.received_at) AT TIME ZONE house.time_zone)::date END AS day,
-           i.invoice_id, i.number, 'clearing:' || s.name AS clearing, nextval('erp_webhook.voucher_voucher_id_seq') AS voucher_id
+                ELSE (coalesce(e.occurred_at, e.signed_at, e.received_at) AT TIME ZONE house.time_zone)::date END AS day
     FROM unnest(events) e
     JOIN erp_webhook.source s ON s.company_id = e.company_id AND s.source_id = e.source_id
-    JOIN erp_webhook.invoice i ON i.company_id = e.company_id AND i.number = e.correlation[1] AND i.currency = e.currency
+    WHERE erp_webhook.is_plain(e.kind, e.state, e.amount, e.currency, e.object_ref, e.payment_ref, e.subscription_ref,
+                               e.correlation, e.correlation_amounts, e.origin)
+    ORDER BY e.correlation[1] COLLATE "C"
   ), paid AS (
     UPDATE erp_webhook.invoice i
-    SET paid = round(i.paid + p.amount, greatest(min_scale(i.paid + p.amount), CASE i.currency WHEN house.currency THEN digits ELSE erp_webhook.digits_of(i.currency) END)),
-        state = CASE WHEN i.due = p.amount THEN 'paid' ELSE 'partial' END
-    FROM (SELECT f.company_id, f.invoice_id, sum(f.amount) AS amount FROM fact f
-          GROUP BY f.company_id, f.invoice_id, f.number ORDER BY f.number COLLATE "C") p
-    WHERE i.company_id = p.company_id AND i.invoice_id = p.invoice_id AND i.due >= p.amount
+    SET paid = round(i.paid + f.amount, greatest(min_scale(i.paid + f.amount), CASE i.currency WHEN house.currency THEN digits ELSE erp_webhook.digits_of(i.currency) END)),
+        state = CASE WHEN i.due = f.amount THEN 'paid' ELSE 'partial' END
+    FROM said f
+    WHERE (SELECT count(*) FROM said) = cardinality(events)
+      AND i.company_id = f.company_id AND i.number = f.correlation[1] AND i.currency = f.currency AND i.due >= f.amount
       AND i.state IN ('open', 'partial') AND i.written_off = 0 AND i.subscription_ref IS NULL AND i.erp_key IS NULL
-      AND (house.tolerance IS NULL OR i.due = p.amount OR i.due - p.amount > house.tolerance)
-    RETURNING 1
+      AND (house.tolerance IS NULL OR i.due = f.amount OR i.due - f.amount > house.tolerance)
+    RETURNING f.*, i.invoice_id, nextval('erp_webhook.voucher_voucher_id_seq') AS voucher_id
   ), object AS (
-    INSERT INTO erp_webhook.money_object AS o (company_id, source_id, object, object_ref, payment_ref, currency, amount, succeeded_at, effective, decided_by,
+    INSERT INTO erp_webhook.money_object (company_id, source_id, object, object_ref, payment_ref, currency, amount, succeeded_at, effective, decided_by,
       fee, fee_currency, fee_by, value_date, payout_ref, bank_ref, end_to_end_id, refs, account_ref, facts)
-    SELECT company, f.source_id, 'payment', f.object_ref, f.object_ref, f.currency, f.amount, f.moment, true, f.event_id,
-           f.fee, f.fee_currency, CASE WHEN f.fee IS NOT NULL THEN f.event_id END,
-           f.value_date, f.payout_ref, f.bank_ref, f.end_to_end_id, f.correlation, f.account_ref, ARRAY[f.event_id]
-    FROM fact f ORDER BY f.source_id, f.object_ref COLLATE "C"
+    SELECT company, p.source_id, 'payment', p.object_ref, p.object_ref, p.currency, p.amount, p.moment, true, p.event_id,
+           p.fee, p.fee_currency, CASE WHEN p.fee IS NOT NULL THEN p.event_id END,
+           p.value_date, p.payout_ref, p.bank_ref, p.end_to_end_id, p.correlation, p.account_ref, ARRAY[p.event_id]
+    FROM paid p ORDER BY p.source_id, p.object_ref COLLATE "C"
   ), voucher AS (
-    INSERT INTO erp_webhook.voucher AS v (company_id, voucher_id, source_id, object, object_ref, step, event_id, booked_on, occurred_on, amount, currency, digest)
-    SELECT company, f.voucher_id, f.source_id, 'payment', f.object_ref, 1, f.event_id, erp_webhook.open_day(f.day, house.closed_until), f.day, f.amount, f.currency,
-           erp_webhook.voucher_digest(company, f.source_id, 'payment', f.object_ref, 1, f.event_id, erp_webhook.open_day(f.day, house.closed_until), f.day,
-             erp_webhook.entry_text(f.clearing, 'receivable', f.amount, f.currency)
-             || CASE WHEN f.fee > 0 THEN erp_webhook.entry_text('fees', f.clearing, f.fee, f.fee_currency) ELSE '' END)
-    FROM fact f
+    INSERT INTO erp_webhook.voucher (company_id, voucher_id, source_id, object, object_ref, step, event_id, booked_on, occurred_on, amount, currency, digest)
+    SELECT company, p.voucher_id, p.source_id, 'payment', p.object_ref, 1, p.event_id, erp_webhook.open_day(p.day, house.closed_until), p.day, p.amount, p.currency,
+           erp_webhook.voucher_digest(company, p.source_id, 'payment', p.object_ref, 1, p.event_id, erp_webhook.open_day(p.day, house.closed_until), p.day,
+             erp_webhook.entry_text(p.clearing, 'receivable', p.amount, p.currency)
+             || CASE WHEN p.fee > 0 THEN erp_webhook.entry_text('fees', p.clearing, p.fee, p.fee_currency) ELSE '' END)
+    FROM paid p
   ), entry AS (
     INSERT INTO erp_webhook.entry (company_id, voucher_id, entry_no, debit, credit, amount, currency)
-    SELECT company, f.voucher_id, 1, f.clearing, 'receivable', f.amount, f.currency FROM fact f
+    SELECT company, p.voucher_id, 1, p.clearing, 'receivable', p.amount, p.currency FROM paid p
     UNION ALL
-    SELECT company, f.voucher_id, 2, 'fees', f.clearing, f.fee, f.fee_currency FROM fact f WHERE f.fee > 0
+    SELECT company, p.voucher_id, 2, 'fees', p.clearing, p.fee, p.fee_currency FROM paid p WHERE p.fee > 0
   ), allocation AS (
     INSERT INTO erp_webhook.allocation (company_id, invoice_id, source_id, object, object_ref, amount)
-    SELECT company, f.invoice_id, f.source_id, 'payment', f.object_ref, f.amount FROM fact f
+    SELECT company, p.invoice_id, p.source_id, 'payment', p.object_ref, p.amount FROM paid p
   )
-  SELECT cardinality(events) INTO settled
-  WHERE (SELECT count(*) FROM fact) = cardinality(events) AND (SELECT count(*) FROM paid) = (SELECT count(DISTINCT f.invoice_id) FROM fact f);
-  IF settled IS NULL THEN
-    RAISE EXCEPTION USING ERRCODE = 'EW002', MESSAGE = 'not plain after all';
+  SELECT count(*) INTO settled FROM paid;
+  IF settled <> cardinality(events) THEN
+    RAISE EXCEPTION USING ERRCODE = 'EW002', MESSAGE = 'not all are plain';
   END IF;
   RETURN settled;
 END
@@ -184,8 +177,8 @@ $$;
 COMMENT ON FUNCTION erp_webhook.settle_plain(int, erp_webhook.event[]) IS
   'the short path of settle(); raises EW002 where it does not lead to the result, or a unique violation where something is known already: the caller then undoes it';
 
--- Which of many events may go the short path although others may not: those whose invoice has room for all that the call
--- pays on it, of whose payment nothing is known, and which no other event of the call speaks of.
+-- Which of many events may go the short path although others may not: those whose invoice has room and no other payer in
+-- the call, of whose payment nothing is known, and which no other event of the call speaks of.
 CREATE FUNCTION erp_webhook.part_plain(company_id int, events erp_webhook.event[], OUT plain erp_webhook.event[], OUT others erp_webhook.event[])
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -201,7 +194,7 @@ BEGIN
     FROM unnest(events) e
   ), invoiced AS (
     SELECT s.e, count(*) OVER (PARTITION BY s.source_id, s.object_ref) = 1
-           AND sum(s.amount) OVER (PARTITION BY i.invoice_id) <= i.due
+           AND count(*) OVER (PARTITION BY i.invoice_id) = 1 AND s.amount <= i.due
            AND s.object_ref NOT IN (SELECT x.ref FROM said o CROSS JOIN LATERAL (VALUES (o.object_ref), (o.payment_ref)) x (ref)
                                     WHERE NOT o.plain AND x.ref IS NOT NULL)
            AND i.number NOT IN (SELECT n FROM said o CROSS JOIN LATERAL unnest(erp_webhook.numbers_in(o.correlation)) n WHERE NOT o.plain)

@@ -34,3 +34,12 @@ SELECT pg_temp.come('payment.succeeded a8 a8 60 P-2', 'payment.succeeded a9 a9 2
 SELECT * FROM pg_temp.invoices WHERE number IN ('P-2', 'P-5') ORDER BY number;
 SELECT * FROM pg_temp.long_way WHERE object_ref > 'a7' ORDER BY 1;
 SELECT * FROM erp_webhook.audit('parted');
+
+-- Two of one call for one invoice that has room for both: they take the long way together, and beside them nobody else does.
+INSERT INTO erp_webhook.invoice (company_id, number, account_id, currency, total, due_on)
+SELECT :company, 'P-' || n, :account_id, 'EUR', 100, '2025-12-01' FROM generate_series(10, 11) n;
+SELECT pg_temp.come('payment.succeeded b1 b1 60 P-10', 'payment.succeeded b2 b2 40 P-10', 'payment.succeeded b3 b3 100 P-11');
+SELECT * FROM pg_temp.invoices WHERE number IN ('P-10', 'P-11') ORDER BY number;
+SELECT * FROM pg_temp.long_way WHERE object_ref LIKE 'b%' ORDER BY 1;
+SELECT amount, object_ref FROM erp_webhook.allocation WHERE company_id = :company AND object_ref LIKE 'b%' ORDER BY object_ref;
+SELECT * FROM erp_webhook.audit('parted');
