@@ -1,20 +1,18 @@
 -- The chain over vouchers. A voucher carries the digest of itself and its entries from the moment it is posted, which costs
 -- the posting no lock; seal_vouchers() links the digests afterwards, one after another, off the hot path.
 
--- What a voucher says with its entries, as bytes of which the digest is taken. Days are counted from 2000-01-01, so that
--- no setting of a session changes the text. STABLE and cast by hand, so that it is inlined: a SQL function that is not is
--- planned anew by every statement that calls it.
+-- The SHA-256 of company|source|object|length:reference|step|event or -|booked on|occurred on|entries, in UTF-8. Days are
+-- counted from 2000-01-01, so that no setting of a session changes the text.
 CREATE FUNCTION erp_webhook.voucher_digest(company_id int, source_id int, object text, object_ref text, step int, event_id bigint,
                                            booked_on date, occurred_on date, entries text) RETURNS bytea
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN sha256(convert_to(company_id::text || '|' || source_id::text || '|' || object || '|' || length(object_ref)::text || ':' || object_ref || '|'
-  || step::text || '|' || coalesce(event_id::text, '-') || '|' || (booked_on - '2000-01-01'::date)::text || '|'
-  || (occurred_on - '2000-01-01'::date)::text || '|' || entries, 'UTF8'));
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'erp_webhook_voucher_digest';
 COMMENT ON FUNCTION erp_webhook.voucher_digest(int, int, text, text, int, bigint, date, date, text) IS 'SHA-256 of a voucher with its entries';
 
+-- debit<credit:amount and currency;
 CREATE FUNCTION erp_webhook.entry_text(debit text, credit text, amount numeric, currency text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN debit || '<' || credit || ':' || amount::text || currency || ';';
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'erp_webhook_entry_text';
 COMMENT ON FUNCTION erp_webhook.entry_text(text, text, numeric, text) IS 'an entry as the digest of its voucher sees it; a voucher''s entries stand one after another';
 
 CREATE TABLE erp_webhook.voucher_link (

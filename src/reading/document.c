@@ -190,18 +190,17 @@ ewh_node_text(const EwhDocument *doc, EwhNode node, EwhBytes *text)
 	return node >= 0 && range(doc, n->start, n->len, n->escaped, text);
 }
 
-/* Is this member's key `name`? Only a key with escapes has to be decoded to tell. */
-bool
-ewh_node_named(const EwhDocument *doc, EwhNode node, EwhBytes name)
+/* Is this member's key `name`? Only a key with escapes has to be decoded to tell. Inlined: most members are of other names. */
+static inline bool
+is_named(const EwhDocument *doc, const EwhTapeNode *n, EwhBytes name)
 {
-	const EwhTapeNode *n = &doc->nodes[node];
 	EwhBytes	key;
 
 	if (n->key < 0)
 		return false;
 	if (!n->key_escaped)
 		return n->key_len == (int32) name.len && memcmp(doc->bytes.data + n->key, name.data, name.len) == 0;
-	return ewh_node_key(doc, node, &key) && key.len == name.len && memcmp(key.data, name.data, name.len) == 0;
+	return range(doc, n->key, n->key_len, true, &key) && ewh_bytes_equal(key, name);
 }
 
 /*
@@ -216,7 +215,7 @@ ewh_node_member(const EwhDocument *doc, EwhNode object, EwhBytes name, int32 ind
 
 	for (EwhNode child = ewh_node_first(doc, object); child >= 0; child = doc->nodes[child].next)
 	{
-		if (!ewh_node_named(doc, child, name))
+		if (!is_named(doc, &doc->nodes[child], name))
 			continue;
 		if (index < 0 || seen == index)
 		{

@@ -40,7 +40,6 @@ extern bool ewh_node_key(const EwhDocument *doc, EwhNode node, EwhBytes *key);
 extern bool ewh_node_text(const EwhDocument *doc, EwhNode node, EwhBytes *text);
 
 /* The single steps of a pointer, for who walks by compiled paths. */
-extern bool ewh_node_named(const EwhDocument *doc, EwhNode node, EwhBytes name);
 extern EwhNode ewh_node_member(const EwhDocument *doc, EwhNode object, EwhBytes name, int32 index, EwhReadStatus *status);
 extern EwhNode ewh_node_element(const EwhDocument *doc, EwhNode array, int32 index);
 extern bool ewh_document_is_xml(const EwhDocument *doc);

@@ -32,6 +32,7 @@ typedef struct JsonReader
 	int32		key;			/* the key read last, for the value that follows; -1 in arrays */
 	int32		key_len;
 	bool		key_escaped;
+	bool		escapes;		/* is there a backslash anywhere? Most bodies have none */
 } JsonReader;
 
 static int32
@@ -49,7 +50,7 @@ token_len(const JsonReader *r)
 static bool
 has_escape(const JsonReader *r)
 {
-	return memchr(r->lex->token_start, '\\', token_len(r)) != NULL;
+	return r->escapes && memchr(r->lex->token_start, '\\', token_len(r)) != NULL;
 }
 
 static bool
@@ -199,6 +200,7 @@ ewh_document_json(EwhBytes body, EwhDocument **doc)
 		return EWH_UNREADABLE;
 	r.doc = ewh_tape_begin(body);
 	r.lex = ewh_json_lexer(body.data, body.len);
+	r.escapes = memchr(body.data, '\\', body.len) != NULL;
 	r.levels[0] = (EwhTapeLevel) {-1, -1};
 	while (status == EWH_READ_OK)
 	{
