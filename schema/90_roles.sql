@@ -178,7 +178,9 @@ BEGIN
   EXECUTE format('GRANT INSERT ON erp_webhook.source_name TO %I', role);
   EXECUTE format('GRANT INSERT, UPDATE (valid) ON erp_webhook.secret TO %I', role);
   EXECUTE format('GRANT USAGE ON SEQUENCE erp_webhook.secret_secret_id_seq TO %I', role);
-  EXECUTE format('GRANT INSERT, UPDATE ON erp_webhook.account, erp_webhook.invoice TO %I', role);
+  -- Not what settlement derives: its trigger asks a setting that anybody can set.
+  EXECUTE format('GRANT INSERT, UPDATE (name, currency) ON erp_webhook.account TO %I', role);
+  EXECUTE format('GRANT INSERT, UPDATE (account_id, total, tax, issued_on, due_on, subscription_ref) ON erp_webhook.invoice TO %I', role);
   EXECUTE format('GRANT INSERT, UPDATE, DELETE ON erp_webhook.planned_cash, erp_webhook.bank_account, erp_webhook.csv_dialect, erp_webhook.match_rule, erp_webhook.line_rule TO %I', role);
   IF company IS NULL THEN
     EXECUTE format('GRANT INSERT, UPDATE ON erp_webhook.company TO %I', role);

@@ -111,6 +111,13 @@ SELECT erp_webhook.sign('privileges-c', '');
 SELECT count(*) FROM erp_webhook.preview('privileges-c', '{}', '{}');
 RESET search_path;
 DROP SCHEMA privileges_trap CASCADE;
+-- what settlement derives is not his to write, whatever he sets; what he entered is
+SET erp_webhook.settling = on;
+UPDATE erp_webhook.invoice SET paid = total, state = 'paid';
+UPDATE erp_webhook.account SET state = 'suspended';
+RESET erp_webhook.settling;
+UPDATE erp_webhook.invoice SET due_on = '2026-02-01' RETURNING number, due_on;
+UPDATE erp_webhook.account SET name = 'A BV' RETURNING account_no, name;
 RESET ROLE;
 
 -- A reader of all reads all.
