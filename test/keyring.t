@@ -46,6 +46,7 @@ check "nor to verify with" "$([ -e "$key" ] && echo there || echo none)" none
 echo "too short" > "$key"; own "$key"; chmod 600 "$key"
 check "a file that holds no key" "$(proves)" "ERROR:  source \"k\" cannot be used: the sealing key from erp_webhook.key cannot be used"
 cp -p "$dir/kept" "$key"; chmod 644 "$key"
+check "ingest says try later, and leaves no file open" "$(psql -XAtq -c "SELECT http_status FROM erp_webhook.ingest('k', '{}', 'x')" 2>&1)" 503
 check "a file that others can read" "$(proves)" "ERROR:  source \"k\" cannot be used: key file \"erp_webhook.key\" has group or world access"
 cp -p "$dir/kept" "$key"
 check "the right one again" "$(proves)" valid

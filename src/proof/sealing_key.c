@@ -102,18 +102,26 @@ read_file(const char *path, EwhSealingKey *key)
 {
 	char		text[MAX_TEXT];
 	int			fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
-	ssize_t		len;
+	volatile ssize_t len = 0;
 	EwhBytes	content = {text, 0};
 
 	if (fd < 0 && errno == ENOENT)
 		return false;
 	if (fd < 0)
 		ereport(ERROR, (errcode_for_file_access(), errmsg("could not open key file \"%s\": %m", path)));
-	check_permissions(fd, path);
-	len = read(fd, text, sizeof(text));
-	if (len < 0)
-		ereport(ERROR, (errcode_for_file_access(), errmsg("could not read key file \"%s\": %m", path)));
-	CloseTransientFile(fd);
+	/* Closed here also after an error: who catches it, to let the other sources go on, ends no transaction by it. */
+	PG_TRY();
+	{
+		check_permissions(fd, path);
+		len = read(fd, text, sizeof(text));
+		if (len < 0)
+			ereport(ERROR, (errcode_for_file_access(), errmsg("could not read key file \"%s\": %m", path)));
+	}
+	PG_FINALLY();
+	{
+		CloseTransientFile(fd);
+	}
+	PG_END_TRY();
 	content.len = len;
 	parse_key(content, path, key);
 	ewh_wipe(text, sizeof(text));
