@@ -75,6 +75,32 @@ def rotation(stage):
     stage.sql("SELECT erp_webhook.remove_subscriber('stock'), erp_webhook.remove_subscriber('rotating')")
 
 
+def unopened(stage):
+    """A secret that does not open (sealed under a key that is not here) keeps its own subscriber waiting and nobody else."""
+    subscribe(stage, "sealed-elsewhere", kinds="{sealed.*}")
+    subscribe(stage, "beside", kinds="{sealed.*}")
+    stage.sql("UPDATE erp_webhook.subscriber_secret k SET key_name = 'elsewhere' FROM erp_webhook.subscriber s WHERE (s.company_id, s.subscriber_id) = (k.company_id, k.subscriber_id) AND s.name = 'sealed-elsewhere'")
+    tell(stage, "sealed.kind", 1)
+    stage.sql("SET erp_webhook.retry_scale = 1; CALL erp_webhook.run_jobs()")
+    error = last_error(stage, "sealed-elsewhere")
+    tap.ok(states(stage, "beside") == {"delivered": "1"} and states(stage, "sealed-elsewhere") == {"queued": "1"} and "sealed under key elsewhere" in error
+           and "sealed-elsewhere" not in stage.control("received"), f"a secret that does not open stops its own messages alone, and they say why: {error}")
+    stage.sql("SELECT erp_webhook.remove_subscriber('sealed-elsewhere'), erp_webhook.remove_subscriber('beside')")
+
+
+def unanswered_name(stage):
+    """A name server that does not answer costs its own message the time of one exchange; the thread that asks is left behind."""
+    stage.hosts("peer.test 127.0.0.1", "hangs.test hangs")
+    stage.sql(f"SELECT erp_webhook.add_subscriber('nameless', 'https://hangs.test:{stage.port}/hook/nameless', '{{nameless.*}}', '{SECRETS[0]}')")
+    tell(stage, "nameless.kind", 1)
+    started = time.time()
+    stage.sql("SET erp_webhook.retry_scale = 1; SET erp_webhook.http_timeout = 1; CALL erp_webhook.run_jobs()")
+    took = time.time() - started
+    tap.ok(took < 20, f"a name that resolves after 40 s is waited for no longer than a second allows: {took:.1f} s, {last_error(stage, 'nameless')}")
+    stage.sql("SELECT erp_webhook.remove_subscriber('nameless')")
+    stage.hosts("peer.test 127.0.0.1")
+
+
 def wait_law(stage):
     """The schedule as numbers: its waits, its jitter, what Retry-After may do to it."""
     rows = stage.sql("SET erp_webhook.retry_scale = 1; SELECT t, extract(epoch FROM min(w)), extract(epoch FROM max(w)) FROM generate_series(1, 10) t,"
@@ -383,6 +409,8 @@ def main():
         stage.sql(f"CREATE ROLE {ROLE} LOGIN; CREATE EXTENSION erp_webhook; SELECT erp_webhook.grant_worker('{ROLE}'), erp_webhook.add_company('default', 'EUR')")
         without_preload(stage)
         rotation(stage)
+        unopened(stage)
+        unanswered_name(stage)
         wait_law(stage)
         retry_after(stage)
         inside(stage)

@@ -107,9 +107,10 @@ close_exchange(void *arg)
 
 	if (exchange->transfer != NULL)
 		drop_transfer(exchange->transfer);
-	/* Some of these hold credentials. */
+	/* Some of these hold credentials; of a request for a token, so does the body. */
 	foreach(lc, exchange->headers)
-		explicit_bzero(lfirst(lc), strlen(lfirst(lc)));
+		ewh_wipe(lfirst(lc), strlen(lfirst(lc)));
+	ewh_wipe((void *) exchange->body.data, exchange->body.len);
 }
 
 /* Context callback of the whole; the contexts of its exchanges are children and gone before. */

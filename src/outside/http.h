@@ -25,7 +25,7 @@ typedef struct EwhExchange
 
 	/* answered */
 	int			status;			/* HTTP status; 0: no answer, `error` says why */
-	char	   *error;			/* NULL if an answer came */
+	char	   *error;			/* NULL if an answer came; one that is there before the start is the outcome */
 	EwhBytes	answer;
 	int			retry_after;	/* seconds the peer asks us to wait; 0: it does not */
 	int			ms;

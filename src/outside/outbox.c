@@ -88,9 +88,9 @@ array_column(HeapTuple row, TupleDesc desc, int column, Oid type, int *n)
 	return elements;
 }
 
-/* The webhook-signature header: one signature for each secret that is valid now. */
+/* The webhook-signature header: one signature for each secret that is valid now. NULL where one does not open. */
 static char *
-sign(const Dispatch *d, const char *id, const char *timestamp, EwhBytes body, const Secrets *secrets)
+sign(const Dispatch *d, const char *id, const char *timestamp, EwhBytes body, const Secrets *secrets, char **why)
 {
 	EwhBytes	parts[] = {ewh_bytes(id), ewh_bytes("."), ewh_bytes(timestamp), ewh_bytes("."), body};
 	EwhMessage	message = {parts, lengthof(parts), lengthof(parts)};
@@ -102,9 +102,11 @@ sign(const Dispatch *d, const char *id, const char *timestamp, EwhBytes body, co
 		bytea	   *sealed = DatumGetByteaPP(secrets->sealed[i]);
 		EwhBytes	label = ewh_keyring_label(SECRET_TABLE, d->company_id, d->subscriber_id,
 											  DatumGetInt32(secrets->ids[i]), SECRET_PURPOSE);
-		EwhBytes	secret = ewh_keyring_open((EwhBytes) {VARDATA_ANY(sealed), VARSIZE_ANY_EXHDR(sealed)}, label,
-											  TextDatumGetCString(secrets->key_names[i]));
+		EwhBytes	secret;
 
+		if (!ewh_keyring_try_open((EwhBytes) {VARDATA_ANY(sealed), VARSIZE_ANY_EXHDR(sealed)}, label,
+								  TextDatumGetCString(secrets->key_names[i]), &secret, why))
+			return NULL;
 		append_signature(&list, secret, &message);
 		ewh_wipe((void *) secret.data, secret.len);
 	}
@@ -127,6 +129,7 @@ claim_row(HeapTuple row, TupleDesc desc, void *arg)
 	Dispatch   *dispatch = palloc0(sizeof(Dispatch));
 	char	   *id = ewh_row_text(row, desc, 6);
 	char	   *timestamp = psprintf("%lld", (long long) time(NULL));
+	char	   *signatures;
 	Secrets		secrets;
 	bool		isnull;
 
@@ -143,7 +146,9 @@ claim_row(HeapTuple row, TupleDesc desc, void *arg)
 	secrets.ids = array_column(row, desc, 8, INT4OID, &secrets.n);
 	secrets.sealed = array_column(row, desc, 9, BYTEAOID, &secrets.n);
 	secrets.key_names = array_column(row, desc, 10, TEXTOID, &secrets.n);
-	add_header(exchange, "webhook-signature", sign(dispatch, id, timestamp, exchange->body, &secrets));
+	signatures = sign(dispatch, id, timestamp, exchange->body, &secrets, &exchange->error);
+	if (signatures != NULL)
+		add_header(exchange, "webhook-signature", signatures);
 	MemoryContextSwitchTo(old);
 	*claimed = lappend(*claimed, exchange);
 }

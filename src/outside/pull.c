@@ -123,6 +123,7 @@ claim_row(HeapTuple row, TupleDesc desc, void *arg)
 	bool		isnull;
 	bool		no_secret;
 	Datum		sealed;
+	char	   *why = NULL;
 	const char *token;
 
 	call.what = ewh_row_text(row, desc, 1);
@@ -143,11 +144,11 @@ claim_row(HeapTuple row, TupleDesc desc, void *arg)
 		EwhBytes	label = ewh_keyring_label("secret", call.company_id, call.source_id,
 											  DatumGetInt32(ewh_row_datum(row, desc, 10, &isnull)), "api");
 
-		call.secret = ewh_keyring_open((EwhBytes) {VARDATA_ANY(seal), VARSIZE_ANY_EXHDR(seal)}, label,
-									   ewh_row_text(row, desc, 12));
+		ewh_keyring_try_open((EwhBytes) {VARDATA_ANY(seal), VARSIZE_ANY_EXHDR(seal)}, label,
+							 ewh_row_text(row, desc, 12), &call.secret, &why);
 	}
 	token = ewh_token_cached(call.company_id, call.source_id);
-	if (call.token_url == NULL || token != NULL)
+	if (call.token_url == NULL || token != NULL || why != NULL)
 		exchange = call_exchange(&call, token);
 	else
 	{
@@ -157,6 +158,7 @@ claim_row(HeapTuple row, TupleDesc desc, void *arg)
 		exchange->job = copy_call(exchange, &call);
 		((Call *) exchange->job)->job.kind = EWH_JOB_TOKEN;
 	}
+	exchange->error = why;
 	ewh_wipe((void *) call.secret.data, call.secret.len);
 	*claimed = lappend(*claimed, exchange);
 }

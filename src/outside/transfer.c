@@ -238,7 +238,7 @@ EwhTransfer *
 ewh_transfer_make(EwhExchange *exchange)
 {
 	EwhTransfer *transfer = MemoryContextAllocZero(exchange->context, sizeof(EwhTransfer));
-	const char *refused = ewh_http_url_refused(exchange->url);
+	const char *refused = exchange->error != NULL ? exchange->error : ewh_http_url_refused(exchange->url);
 
 	transfer->exchange = exchange;
 	transfer->plain_http = strncmp(exchange->url, "http:", 5) == 0;

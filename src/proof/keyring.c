@@ -66,3 +66,37 @@ ewh_keyring_open(EwhBytes sealed, EwhBytes label, const char *key_name)
 				 errdetail("It is damaged, or was moved from the row it was sealed for.")));
 	return plain;
 }
+
+/* Does an error of this class say nothing about a secret? */
+static bool
+is_server_trouble(int sqlstate)
+{
+	int			class = ERRCODE_TO_CATEGORY(sqlstate);
+
+	return class == ERRCODE_OPERATOR_INTERVENTION || class == ERRCODE_INSUFFICIENT_RESOURCES;
+}
+
+bool
+ewh_keyring_try_open(EwhBytes sealed, EwhBytes label, const char *key_name, EwhBytes *plain, char **why)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ErrorData  *volatile error = NULL;
+
+	PG_TRY();
+	{
+		*plain = ewh_keyring_open(sealed, label, key_name);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	if (error == NULL)
+		return true;
+	if (is_server_trouble(error->sqlerrcode))
+		ReThrowError(error);
+	*why = error->message;
+	return false;
+}

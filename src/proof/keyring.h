@@ -15,6 +15,12 @@
 extern EwhBytes ewh_keyring_seal(EwhBytes plain, EwhBytes label, const char **key_name);
 extern EwhBytes ewh_keyring_open(EwhBytes sealed, EwhBytes label, const char *key_name);
 
+/*
+ * Open, and tell in *why what is wrong rather than raise it, so that one secret that does not open stops nothing but its
+ * own use. Needs no subtransaction: opening touches no table and takes no lock.
+ */
+extern bool ewh_keyring_try_open(EwhBytes sealed, EwhBytes label, const char *key_name, EwhBytes *plain, char **why);
+
 extern EwhBytes ewh_keyring_label(const char *table, int32 company_id, int32 owner_id, int32 secret_id,
 								  const char *purpose);
 
