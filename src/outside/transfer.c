@@ -171,6 +171,10 @@ set_options(EwhTransfer *transfer)
 #else
 	SET(CURLOPT_PROTOCOLS, (long) (transfer->plain_http ? CURLPROTO_HTTP : CURLPROTO_HTTPS));
 #endif
+	/* A name that resolves for ever is left to its thread; to wait for that would hold up every other exchange. */
+#if CURL_AT_LEAST_VERSION(7, 87, 0)
+	SET(CURLOPT_QUICK_EXIT, 1L);
+#endif
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_PROXY, "");
 	SET(CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);

@@ -3,7 +3,8 @@
  *
  * A line is "name address [address …]". Each look-up takes the next address of its name, and the last one for ever: so
  * a resolver that changes its mind between a check and its use is one line. Newer libcurl asks for IPv4 and IPv6 apart:
- * each family counts its own look-ups. Other names go to the real resolver.
+ * each family counts its own look-ups. The address "hangs" is a name server that does not answer for a long while.
+ * Other names go to the real resolver.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -12,6 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define HANGS 40				/* seconds */
 
 typedef int (*Resolver) (const char *, const char *, const struct addrinfo *, struct addrinfo **);
 
@@ -77,5 +81,7 @@ getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
 	pthread_mutex_lock(&lock);
 	found = look_up(node, hints ? hints->ai_family : AF_UNSPEC, address, sizeof(address));
 	pthread_mutex_unlock(&lock);
+	if (found && strcmp(address, "hangs") == 0)
+		return sleep(HANGS), EAI_AGAIN;
 	return found ? real(address, service, hints, result) : EAI_NONAME;
 }
