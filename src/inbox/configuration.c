@@ -11,7 +11,6 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -222,40 +221,26 @@ read_rows(Loading *loading)
 }
 
 /*
- * As the owner of the tables: what is known is shared by all roles of the session, so it must not depend on whose turn it
- * is. And under a search path of our own: verify() runs as its caller, who may have put operators of his own before
- * pg_catalog's, and they would run as the owner.
+ * Read and compile a source as it is now; NULL if there is none of that name. Reads as the owner of the tables: what is
+ * known is shared by all roles of the session, so it must not depend on whose turn it is.
  */
-static bool
-read_rows_as_owner(Loading *loading, Oid table)
+EwhSource *
+ewh_configuration_load(const char *name, Oid table)
 {
-	int			settings = NewGUCNestLevel();
+	Loading		loading = {.source = make_source(name)};
 	Oid			user;
 	int			security;
 	bool		found;
 
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(owner_of(table), security | SECURITY_LOCAL_USERID_CHANGE);
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	found = read_rows(loading);
-	AtEOXact_GUC(false, settings);
+	found = read_rows(&loading);
 	SetUserIdAndSecContext(user, security);
-	return found;
-}
-
-/* Read and compile a source as it is now; NULL if there is none of that name. */
-EwhSource *
-ewh_configuration_load(const char *name, Oid table)
-{
-	Loading		loading = {.source = make_source(name)};
-
-	if (!read_rows_as_owner(&loading, table))
-	{
+	if (found)
+		try_to_compile(&loading);
+	else
 		MemoryContextDelete(loading.source->context);
-		return NULL;
-	}
-	try_to_compile(&loading);
-	return loading.source;
+	return found ? loading.source : NULL;
 }
 
 /*
