@@ -1,5 +1,15 @@
 -- Types every other part uses, and what a trigger asks before it derives anything.
 
+-- Bodies, headers and names are read as UTF-8; another encoding would refuse some of them long after installation.
+DO $$
+BEGIN
+  IF pg_catalog.getdatabaseencoding() <> 'UTF8' THEN
+    RAISE EXCEPTION 'erp_webhook needs a database whose encoding is UTF8, not %', pg_catalog.getdatabaseencoding()
+      USING ERRCODE = 'feature_not_supported';
+  END IF;
+END
+$$;
+
 CREATE DOMAIN erp_webhook.amount AS numeric
   CHECK (VALUE <> 'NaN'::numeric AND VALUE <> 'Infinity'::numeric AND VALUE <> '-Infinity'::numeric);
 COMMENT ON DOMAIN erp_webhook.amount IS 'an exact amount of money in units of its currency; always finite';
