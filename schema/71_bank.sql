@@ -35,8 +35,9 @@ CREATE FUNCTION erp_webhook.difference_to(company_id int, source_id int, payout_
 LANGUAGE sql STABLE
 RETURN (SELECT d.difference_to FROM erp_webhook.bank_decision d
         WHERE d.company_id = difference_to.company_id AND d.source_id = difference_to.source_id AND d.payout_ref = difference_to.payout_ref
-          AND d.currency = difference_to.currency AND d.decision = 'difference' ORDER BY d.decision_id DESC LIMIT 1);
-COMMENT ON FUNCTION erp_webhook.difference_to(int, int, text, text) IS 'where somebody said the difference between payout and bank goes; NULL: nobody did';
+          AND d.currency = difference_to.currency AND d.decision IN ('difference', 'unmatch') ORDER BY d.decision_id DESC LIMIT 1);
+COMMENT ON FUNCTION erp_webhook.difference_to(int, int, text, text) IS
+  'where somebody said the difference between payout and bank goes; NULL: nobody did, or a line was taken from the payout since, and it was another difference';
 
 CREATE FUNCTION erp_webhook.arrives_by_itself(company_id int, source_id int, payout_ref text, currency text, event_id bigint) RETURNS boolean
 LANGUAGE sql STABLE

@@ -110,7 +110,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.unmatch(text, text, text, text, text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.unmatch(text, text, text, text, text, text, text) IS 'say that a bank line does not bring a payout, whatever the rules think; match() takes it back';
+COMMENT ON FUNCTION erp_webhook.unmatch(text, text, text, text, text, text, text) IS 'say that a bank line does not bring a payout, whatever the rules think; match() takes it back. A difference posted for the payout goes with it';
 
 CREATE FUNCTION erp_webhook.book_line(company text, line text, ledger_account text, who text, why text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

@@ -53,11 +53,13 @@ RETURNS TABLE (source_id int, object_ref text, currency text, difference_to text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT DISTINCT ON (p.source_id, p.object_ref, p.currency) p.source_id, p.object_ref, p.currency, d.difference_to
-  FROM unnest(payouts) p
-  JOIN erp_webhook.bank_decision d ON d.company_id = p.company_id AND d.source_id = p.source_id
-    AND d.payout_ref = p.object_ref AND d.currency = p.currency AND d.decision = 'difference'
-  ORDER BY p.source_id, p.object_ref, p.currency, d.decision_id DESC
+  SELECT x.* FROM (
+    SELECT DISTINCT ON (p.source_id, p.object_ref, p.currency) p.source_id, p.object_ref, p.currency, d.difference_to
+    FROM unnest(payouts) p
+    JOIN erp_webhook.bank_decision d ON d.company_id = p.company_id AND d.source_id = p.source_id
+      AND d.payout_ref = p.object_ref AND d.currency = p.currency AND d.decision IN ('difference', 'unmatch')
+    ORDER BY p.source_id, p.object_ref, p.currency, d.decision_id DESC) x
+  WHERE x.difference_to IS NOT NULL
 $$;
 COMMENT ON FUNCTION erp_webhook.differences_to(erp_webhook.bank_item[]) IS
   'the payouts whose difference somebody posted, and where to (the latest decision)';

@@ -99,3 +99,20 @@ SELECT kind, balance FROM cash_position('rec') WHERE ledger_account = 'bank_unas
 SELECT ledger_account, currency, ledger, difference FROM cash_proof('rec');
 SELECT set_policy('rec', 'statement', 'evidence'), set_policy('rec', 'payout_arrives', 'on_paid');
 SELECT * FROM pg_temp.balances EXCEPT SELECT * FROM before;
+
+-- A difference was that of the lines the payout had: taken apart, the whole of it is in transit again.
+INSERT INTO company (name, currency) VALUES ('rec apart', 'EUR');
+INSERT INTO source (company_id, name, provider) SELECT company_id, 'rec-apart', 'generic' FROM company WHERE company.name = 'rec apart';
+SELECT set_policy('rec apart', 'payout_arrives', 'on_statement');
+SELECT pg_temp.fact('rec-apart', 'e1', 'payout.paid', 'po_x', 226.00, '2025-10-13', '2025-10-12');
+SELECT import_statement('rec apart', 'csv', E'account,booking_date,amount,currency,reference,bank_ref\nX,2025-10-13,225.79,EUR,of somebody,K1\n');
+CREATE VIEW pg_temp.apart AS SELECT ledger_account, balance FROM ledger_balance b JOIN company c USING (company_id) WHERE c.name = 'rec apart' ORDER BY 1;
+SELECT match('rec apart', 'K1', 'po_x', 'ann', 'the bank charges', difference_to => 'bank_fees') > 0 AS matched;
+SELECT * FROM pg_temp.apart;
+SELECT unmatch('rec apart', 'K1', 'po_x', 'bob', 'another shop''s') > 0 AS unmatched;
+SELECT * FROM pg_temp.apart;
+SELECT state, difference FROM reconciliation('rec apart', '2025-10-01', '2025-10-31') WHERE item = 'payout';
+SELECT match('rec apart', 'K1', 'po_x', 'ann', 'it was ours') > 0 AS matched;
+SELECT * FROM pg_temp.apart;
+SELECT state, difference FROM reconciliation('rec apart', '2025-10-01', '2025-10-31') WHERE item = 'payout';
+SELECT law FROM audit('rec apart');
