@@ -27,8 +27,9 @@ RETURN kind IN ('payment.failed', 'payment.reversed', 'refund.failed', 'payout.f
 COMMENT ON FUNCTION erp_webhook.takes_back(text) IS 'facts that say the object did not, or does no longer, move money';
 
 -- Keys with their company beside them, as a set the planner cannot look into. Joined on all columns, it makes every look-up
--- one by the whole key; against a constant, a table not yet analysed would seem to hold one row and be read whole. (OFFSET 0
--- in other statements serves the same end.)
+-- one by the whole key; against a constant, a table not yet analysed would seem to hold one row and be read whole. OFFSET 0
+-- serves the same end: a row is looked up for each key, and the planner, who knows nothing of a table after a crash or a
+-- restore, is not asked which table to begin with.
 CREATE FUNCTION erp_webhook.keyed(int, erp_webhook.object_key[])
 RETURNS TABLE (company_id int, source_id int, object text, object_ref text)
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 10 COST 1
@@ -39,6 +40,16 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.keyed(int, erp_webhook.object_key[]) IS 'keys as rows, each with the company';
+
+CREATE FUNCTION erp_webhook.objects_at(company_id int, keys erp_webhook.object_key[]) RETURNS SETOF erp_webhook.money_object
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
+BEGIN ATOMIC
+  SELECT o.*
+  FROM erp_webhook.keyed(objects_at.company_id, objects_at.keys) k
+  CROSS JOIN LATERAL (SELECT o.* FROM erp_webhook.money_object o
+                      WHERE o.company_id = k.company_id AND o.source_id = k.source_id AND o.object = k.object AND o.object_ref = k.object_ref OFFSET 0) o;
+END;
+COMMENT ON FUNCTION erp_webhook.objects_at(int, erp_webhook.object_key[]) IS 'the objects of keys, each looked up by its key';
 
 -- The objects events are about. A link is about the payment it names; a cumulative refund about its payment; a bank
 -- line is known by its bank reference where it has one, so that its reversal finds it (a line of a statement, source 0,
@@ -72,12 +83,10 @@ LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
   SELECT o.source_id, o.object, o.object_ref, o.denomination, o.payment_ref,
          erp_webhook.moment(e.occurred_at, e.signed_at, e.received_at), e.fact
-  FROM erp_webhook.keyed(facts_of.company_id, facts_of.keys) k
-  JOIN erp_webhook.money_object o ON o.company_id = k.company_id
-    AND o.source_id = k.source_id AND o.object = k.object AND o.object_ref = k.object_ref
-  JOIN erp_webhook.money_object told ON told.company_id = o.company_id
-    AND told.source_id = o.source_id AND told.object = o.object AND told.object_ref = o.object_ref
-    AND told.denomination IN (o.denomination, '')
+  FROM erp_webhook.objects_at(facts_of.company_id, facts_of.keys) o
+  CROSS JOIN LATERAL (SELECT t.facts FROM erp_webhook.money_object t
+                      WHERE t.company_id = o.company_id AND t.source_id = o.source_id AND t.object = o.object AND t.object_ref = o.object_ref
+                        AND t.denomination IN (o.denomination, '') OFFSET 0) told
   CROSS JOIN LATERAL unnest(told.facts) f (event_id)
   CROSS JOIN LATERAL (SELECT e AS fact, e.occurred_at, e.signed_at, e.received_at FROM erp_webhook.event e
                       WHERE e.company_id = o.company_id AND e.event_id = f.event_id AND e.state = 'applied' OFFSET 0) e;
@@ -148,12 +157,10 @@ CREATE FUNCTION erp_webhook.objects_of(company_id int, groups erp_webhook.object
 RETURNS TABLE (grouped_as text, group_ref text, o erp_webhook.money_object)
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-  SELECT g.object, g.object_ref, o
-  FROM erp_webhook.keyed(objects_of.company_id, objects_of.groups) g
-  JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id
-    AND o.object = g.object AND o.object_ref = g.object_ref
+  SELECT o.object, o.object_ref, o
+  FROM erp_webhook.objects_at(objects_of.company_id, objects_of.groups) o
   -- A capture that goes by another payment's name belongs to that one, though something may name it as a payment.
-  WHERE g.object <> 'payment' OR o.payment_ref = o.object_ref
+  WHERE o.object <> 'payment' OR o.payment_ref = o.object_ref
   UNION ALL
   SELECT g.object, g.object_ref, o
   FROM erp_webhook.keyed(objects_of.company_id, objects_of.groups) g

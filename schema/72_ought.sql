@@ -104,18 +104,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-  RETURN QUERY WITH asked AS (
-    SELECT DISTINCT k.* FROM erp_webhook.keyed(ought_of_objects.company_id, ought_of_objects.keys) k
-  ), known AS (
+  RETURN QUERY WITH known AS (
     SELECT o.*, 'clearing:' || s.name AS clearing,
            CASE WHEN o.object = 'bank' THEN erp_webhook.line_bank(o.company_id, o.source_id, o.object_ref)
                 ELSE erp_webhook.bank_account(s.settings) END AS bank,
            CASE WHEN o.effective THEN o.amount ELSE 0 END AS counts,
            CASE WHEN o.object = 'bank' AND o.debit_side THEN erp_webhook.debit_concerns(o.company_id, o) END AS concerns,
            CASE WHEN o.object = 'bank' AND o.debit_side THEN erp_webhook.line_account(o.company_id, o.source_id, o.object_ref) END AS goes_to
-    FROM asked k
-    JOIN erp_webhook.money_object o ON o.company_id = k.company_id AND o.source_id = k.source_id
-      AND o.object = k.object AND o.object_ref = k.object_ref
+    FROM erp_webhook.objects_at(ought_of_objects.company_id, ARRAY(SELECT DISTINCT k::erp_webhook.object_key FROM unnest(ought_of_objects.keys) k)) o
     JOIN erp_webhook.source s ON s.company_id = o.company_id AND s.source_id = o.source_id
     WHERE o.succeeded_at IS NOT NULL
   )
@@ -201,9 +197,9 @@ BEGIN ATOMIC
   SELECT v.source_id, v.object, v.object_ref, least(e.debit, e.credit), greatest(e.debit, e.credit), e.currency,
          sum(CASE WHEN e.debit < e.credit THEN e.amount ELSE -e.amount END)
   FROM asked k
-  JOIN erp_webhook.voucher v ON v.company_id = k.company_id AND v.source_id = k.source_id
-    AND v.object = k.object AND v.object_ref = k.object_ref
-  JOIN erp_webhook.entry e ON e.company_id = v.company_id AND e.voucher_id = v.voucher_id
+  CROSS JOIN LATERAL (SELECT v.* FROM erp_webhook.voucher v
+                      WHERE v.company_id = k.company_id AND v.source_id = k.source_id AND v.object = k.object AND v.object_ref = k.object_ref OFFSET 0) v
+  CROSS JOIN LATERAL (SELECT e.* FROM erp_webhook.entry e WHERE e.company_id = v.company_id AND e.voucher_id = v.voucher_id OFFSET 0) e
   GROUP BY v.source_id, v.object, v.object_ref, least(e.debit, e.credit), greatest(e.debit, e.credit), e.currency;
 END;
 COMMENT ON FUNCTION erp_webhook.booked_of(int, erp_webhook.object_key[]) IS 'what is booked of objects, per pair of ledger accounts (first by name, debit positive)';

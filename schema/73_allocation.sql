@@ -13,9 +13,7 @@ LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
   WITH receipt AS (
     SELECT o.company_id, o.source_id, o.object, o.object_ref, o.refs, o.ref_amounts, o.subscription_ref
-    FROM erp_webhook.keyed(invoices_named.company_id, invoices_named.groups) g
-    JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id
-      AND o.object = g.object AND o.object_ref = g.object_ref
+    FROM erp_webhook.objects_at(invoices_named.company_id, invoices_named.groups) o
   ), given AS (
     SELECT r.company_id, r.source_id, r.object, r.object_ref, g.n, w.m, w.number, g.ceiling
     FROM receipt r
@@ -101,8 +99,8 @@ BEGIN ATOMIC
                     erp_webhook.day_of_moment(receipts_standing.company_id, f.at)) = 'due_date', false),
          f.taken_back_by
   FROM figures f
-  JOIN erp_webhook.money_object o ON o.company_id = f.company_id AND o.source_id = f.source_id
-    AND o.object = f.object AND o.object_ref = f.object_ref
+  CROSS JOIN LATERAL (SELECT o.account_ref, o.subscription_ref FROM erp_webhook.money_object o
+                      WHERE o.company_id = f.company_id AND o.source_id = f.source_id AND o.object = f.object AND o.object_ref = f.object_ref OFFSET 0) o
   LEFT JOIN owner w ON w.source_id = f.source_id AND w.object = f.object AND w.object_ref = f.object_ref
   UNION ALL
   -- What was reinstated beyond what was withdrawn came from nobody we know.

@@ -118,8 +118,7 @@ DECLARE
   known text[]; bare text[]; invoices bigint[]; groups erp_webhook.object_key[]; accounts int[];
 BEGIN
   SELECT array_agg(r.ref), array_agg(o.subscription_ref) FILTER (WHERE coalesce(cardinality(o.refs), 0) = 0) INTO known, bare
-  FROM erp_webhook.keyed(company, edge.groups) g
-  JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
+  FROM erp_webhook.objects_at(company, edge.groups) o
   LEFT JOIN LATERAL unnest(o.refs) r (ref) ON true;
   known := erp_webhook.join_names(edge.numbers, erp_webhook.numbers_in(known));
   bare := erp_webhook.join_names(edge.bare_subscriptions, bare);
@@ -131,9 +130,11 @@ BEGIN
   SELECT array_agg(i.number), array_agg(i.subscription_ref) FILTER (WHERE i.subscription_ref IS NOT NULL), array_agg(i.account_id)
   INTO known, bare, accounts FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (edge.invoices);
   SELECT array_agg(ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key) INTO groups
-  FROM (SELECT a.source_id, a.object, a.object_ref FROM erp_webhook.allocation a WHERE a.company_id = company AND a.invoice_id = ANY (edge.invoices)
-        UNION ALL SELECT r.source_id, r.object, r.object_ref FROM erp_webhook.reference r
-          WHERE r.company_id = company AND r.ref = ANY (known) AND r.object <> 'subscription'
+  FROM (SELECT a.source_id, a.object, a.object_ref FROM unnest(edge.invoices) i (invoice_id)  -- looked up one by one: see keyed()
+          CROSS JOIN LATERAL (SELECT a.* FROM erp_webhook.allocation a WHERE a.company_id = company AND a.invoice_id = i.invoice_id OFFSET 0) a
+        UNION ALL SELECT r.source_id, r.object, r.object_ref FROM unnest(known) k (number)
+          CROSS JOIN LATERAL (SELECT r.* FROM erp_webhook.reference r WHERE r.company_id = company AND r.ref = k.number OFFSET 0) r
+          WHERE r.object <> 'subscription'
         UNION ALL SELECT o.source_id, o.object, o.object_ref FROM erp_webhook.money_object o
           WHERE o.company_id = company AND o.subscription_ref = ANY (bare) AND coalesce(cardinality(o.refs), 0) = 0
         UNION ALL SELECT r.source_id, r.object, r.object_ref FROM erp_webhook.receipt_standing r
@@ -145,8 +146,7 @@ BEGIN
           UNION SELECT r.account_id FROM erp_webhook.keyed(company, edge.groups) g JOIN erp_webhook.receipt_standing r ON r.company_id = g.company_id
                   AND r.source_id = g.source_id AND r.object = g.object AND r.object_ref = g.object_ref
           UNION SELECT erp_webhook.linked_account(company, o.source_id, o.account_ref)
-                  FROM erp_webhook.keyed(company, edge.groups) g JOIN erp_webhook.money_object o ON o.company_id = g.company_id
-                  AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref) a (account_id);
+                  FROM erp_webhook.objects_at(company, edge.groups) o) a (account_id);
     step.accounts := erp_webhook.beyond(accounts, s.accounts);
   END IF;
   step.invoices := erp_webhook.beyond(invoices, s.invoices);
@@ -227,8 +227,7 @@ BEGIN
   END IF;
   -- An object that is known already may go by another payment than the new fact says.
   SELECT array_agg(DISTINCT ROW(o.source_id, g.object, o.payment_ref)::erp_webhook.object_key) INTO found
-  FROM erp_webhook.keyed(company, s.objects) k
-  JOIN erp_webhook.money_object o ON o.company_id = k.company_id AND o.source_id = k.source_id AND o.object = k.object AND o.object_ref = k.object_ref
+  FROM erp_webhook.objects_at(company, s.objects) o
   CROSS JOIN LATERAL (VALUES ('payment'), (CASE o.object WHEN 'bank' THEN 'bank' END)) g (object)
   WHERE o.payment_ref IS NOT NULL AND g.object IS NOT NULL;
   s.groups := erp_webhook.join_keys(s.groups, found);
@@ -248,8 +247,7 @@ BEGIN
   SELECT erp_webhook.join_names(s.subscriptions, array_agg(x.ref)) INTO s.subscriptions
   FROM (SELECT i.subscription_ref FROM erp_webhook.invoice i
         WHERE i.company_id = company AND i.invoice_id = ANY (CASE WHEN cardinality(s.created) > 0 THEN s.invoices ELSE coalesce(near, s.invoices) END)
-        UNION SELECT o.subscription_ref FROM erp_webhook.keyed(company, s.touched) g
-        JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref) x (ref);
+        UNION SELECT o.subscription_ref FROM erp_webhook.objects_at(company, s.touched) o) x (ref);
   IF cardinality(s.subscriptions) > 0 THEN
     SELECT coalesce(array_agg(DISTINCT a ORDER BY a), '{}') INTO s.accounts
     FROM unnest(s.accounts || erp_webhook.accounts_of_subscriptions(company, s.subscriptions, s.numbers)) a;
@@ -271,8 +269,7 @@ DECLARE
   there text[];
 BEGIN
   SELECT array_agg(r.ref) INTO said
-  FROM erp_webhook.keyed(company, s.touched) g
-  JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
+  FROM erp_webhook.objects_at(company, s.touched) o
   CROSS JOIN LATERAL unnest(o.refs) r (ref);
   said := erp_webhook.join_names(s.numbers, erp_webhook.numbers_in(said));
   SELECT array_agg(i.number) INTO there FROM erp_webhook.invoice i WHERE i.company_id = company AND i.number = ANY (said);
@@ -284,8 +281,7 @@ BEGIN
     UNION SELECT 'link', l.source_id || ':' || l.object_ref FROM unnest(s.links) l
       WHERE erp_webhook.linked_account(company, l.source_id, l.object_ref) IS NULL
     UNION SELECT 'link', o.source_id || ':' || x.ref
-      FROM erp_webhook.keyed(company, s.groups) g
-      JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
+      FROM erp_webhook.objects_at(company, s.groups) o
       CROSS JOIN LATERAL (VALUES (o.account_ref), (o.subscription_ref)) x (ref)
       WHERE x.ref IS NOT NULL AND erp_webhook.linked_account(company, o.source_id, x.ref) IS NULL;
 END

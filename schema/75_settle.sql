@@ -68,11 +68,10 @@ AS $$
 #variable_conflict use_column
 BEGIN
   INSERT INTO erp_webhook.reference (company_id, ref, source_id, object, object_ref)
-  SELECT keep_references.company_id, n.number, g.source_id, g.object, g.object_ref
-  FROM erp_webhook.keyed(keep_references.company_id, keep_references.groups) g
-  JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
+  SELECT keep_references.company_id, n.number, o.source_id, o.object, o.object_ref
+  FROM erp_webhook.objects_at(keep_references.company_id, keep_references.groups) o
   CROSS JOIN LATERAL unnest(erp_webhook.numbers_in(o.refs)) n (number)
-  ORDER BY n.number, g.source_id, g.object, g.object_ref
+  ORDER BY n.number, o.source_id, o.object, o.object_ref
   ON CONFLICT DO NOTHING;
 END
 $$;
@@ -235,15 +234,17 @@ BEGIN
   FROM unnest(allocated) a WHERE a.amount > 0;
 
   DELETE FROM erp_webhook.allocation a
-  WHERE a.company_id = company AND a.invoice_id = ANY (s.invoices)
+  USING (SELECT company AS company_id, u.invoice_id FROM unnest(s.invoices) u (invoice_id) OFFSET 0) i  -- see keyed()
+  WHERE a.company_id = i.company_id AND a.invoice_id = i.invoice_id
     AND (a.invoice_id, a.source_id, a.object, a.object_ref) NOT IN (SELECT f.invoice_id, f.source_id, f.object, f.object_ref FROM unnest(fresh) f);
   INSERT INTO erp_webhook.allocation AS a (company_id, invoice_id, source_id, object, object_ref, amount)
   SELECT f.company_id, f.invoice_id, f.source_id, f.object, f.object_ref, f.amount FROM unnest(fresh) f
   ON CONFLICT ON CONSTRAINT allocation_pkey DO UPDATE SET amount = EXCLUDED.amount WHERE a.amount <> EXCLUDED.amount;
 
   DELETE FROM erp_webhook.receipt_standing r
-  USING erp_webhook.keyed(company, s.groups) g
-  WHERE r.company_id = g.company_id AND r.source_id = g.source_id AND r.object_ref = g.object_ref AND (r.object = g.object OR g.object = 'payment' AND r.object = 'reinstated')
+  USING (SELECT k.company_id, k.source_id, x.object, k.object_ref FROM erp_webhook.keyed(company, s.groups) k
+         CROSS JOIN LATERAL (VALUES (k.object), (CASE k.object WHEN 'payment' THEN 'reinstated' END)) x (object) OFFSET 0) g
+  WHERE r.company_id = g.company_id AND r.source_id = g.source_id AND r.object = g.object AND r.object_ref = g.object_ref
     AND (r.source_id, r.object, r.object_ref, r.currency) NOT IN (SELECT n.source_id, n.object, n.object_ref, n.currency FROM unnest(receipts) n);
   INSERT INTO erp_webhook.receipt_standing AS r
     (company_id, source_id, object, object_ref, currency, account_id, at, net, strength, gross, allocated, by_due_date)
@@ -288,8 +289,7 @@ BEGIN
       PERFORM erp_webhook.keep_facts(company, events);
       -- Two facts of an object that is new, told at once under two payments, meet at the object only now.
       EXIT WHEN NOT EXISTS (
-        SELECT FROM erp_webhook.keyed(company, wide.objects) k
-        JOIN erp_webhook.money_object o ON o.company_id = k.company_id AND o.source_id = k.source_id AND o.object = k.object AND o.object_ref = k.object_ref
+        SELECT FROM erp_webhook.objects_at(company, wide.objects) o
         WHERE o.object <> 'bank' AND o.payment_ref IS NOT NULL AND ROW(o.source_id, 'payment', o.payment_ref)::erp_webhook.object_key <> ALL (wide.groups));
       RAISE EXCEPTION USING ERRCODE = 'EW001', MESSAGE = 'the component grew';
     EXCEPTION WHEN SQLSTATE 'EW001' THEN
@@ -314,8 +314,7 @@ BEGIN
 
   -- A bank debit is a customer's or not by what it names, and that may have appeared just now.
   SELECT erp_webhook.join_keys(keys, array_agg(ROW(o.source_id, o.object, o.object_ref)::erp_webhook.object_key)) INTO keys
-  FROM erp_webhook.keyed(company, wide.groups) g JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id
-    AND o.object = g.object AND o.object_ref = g.object_ref AND o.debit_side WHERE g.object = 'bank';
+  FROM erp_webhook.objects_at(company, wide.groups) o WHERE o.object = 'bank' AND o.debit_side;
   SELECT array_agg(o) INTO ought FROM erp_webhook.ought_of_objects(company, keys) o;
   -- A payout has a second voucher; what a person gave up is booked with its invoice.
   SELECT array_agg(ROW(k.source_id, x.object, k.object_ref)::erp_webhook.object_key) INTO keys

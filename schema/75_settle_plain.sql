@@ -201,7 +201,8 @@ BEGIN
            AND NOT EXISTS (SELECT FROM erp_webhook.money_object m WHERE m.company_id = company AND m.source_id = s.source_id
                              AND m.object = 'payment' AND m.object_ref = s.object_ref) AS plain
     FROM said s
-    JOIN erp_webhook.invoice i ON i.company_id = company AND i.number = s.correlation[1] AND i.currency = s.currency
+    CROSS JOIN LATERAL (SELECT i.* FROM erp_webhook.invoice i
+                        WHERE i.company_id = company AND i.number = s.correlation[1] AND i.currency = s.currency OFFSET 0) i
     WHERE s.plain AND i.state IN ('open', 'partial') AND i.written_off = 0 AND i.subscription_ref IS NULL AND i.erp_key IS NULL
   )
   SELECT (SELECT array_agg(i.e) FROM invoiced i WHERE i.plain),

@@ -2,6 +2,9 @@
 --
 -- It asks anew what settle has answered before, from the facts up: facts make objects, objects make vouchers, receipts make
 -- allocations, allocations make invoices, and the ledger's receivable is what customers owe.
+--
+-- It is most wanted after a crash or a restore, when the planner knows nothing of the tables: so rows are looked up by their
+-- whole key, or collected and grouped; no law rests on the planner to choose between ways to join.
 
 CREATE TYPE erp_webhook.breach AS (law text, what text);
 COMMENT ON TYPE erp_webhook.breach IS 'a law of the books, and where it is broken';
@@ -10,6 +13,7 @@ COMMENT ON TYPE erp_webhook.breach IS 'a law of the books, and where it is broke
 CREATE FUNCTION erp_webhook.audit_objects(company_id int) RETURNS SETOF erp_webhook.breach
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -33,8 +37,9 @@ BEGIN
     RETURN QUERY
     SELECT 'an object is what its facts say', format('%s %s', o.object, o.object_ref)
     FROM erp_webhook.merged_objects(company, portion) m
-    JOIN erp_webhook.money_object o ON o.company_id = company AND o.source_id = m.source_id AND o.object = m.object
-      AND o.object_ref = m.object_ref AND o.denomination = m.denomination
+    CROSS JOIN LATERAL (SELECT o.* FROM erp_webhook.money_object o
+                        WHERE o.company_id = company AND o.source_id = m.source_id AND o.object = m.object
+                          AND o.object_ref = m.object_ref AND o.denomination = m.denomination OFFSET 0) o
     WHERE (o.payment_ref, o.amount, o.currency, o.effective, o.succeeded_at, o.fee, o.fee_currency, o.contradicted)
       IS DISTINCT FROM (m.payment_ref, m.amount, m.currency, m.effective, m.succeeded_at, m.fee, m.fee_currency, m.contradicted);
   END LOOP;
@@ -46,6 +51,7 @@ COMMENT ON FUNCTION erp_webhook.audit_objects(int) IS 'laws between facts and ob
 CREATE FUNCTION erp_webhook.audit_booked(company_id int) RETURNS SETOF erp_webhook.breach
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -82,6 +88,7 @@ COMMENT ON FUNCTION erp_webhook.audit_booked(int) IS 'law ought = booked, where 
 CREATE FUNCTION erp_webhook.audit_vouchers(company_id int) RETURNS SETOF erp_webhook.breach
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
   SELECT 'the steps of an object are counted without gaps', format('%s %s', v.object, v.object_ref)
   FROM erp_webhook.voucher v WHERE v.company_id = audit_vouchers.company_id
@@ -111,12 +118,12 @@ COMMENT ON FUNCTION erp_webhook.audit_vouchers(int) IS 'laws of vouchers, entrie
 CREATE FUNCTION erp_webhook.audit_invoices(company_id int) RETURNS SETOF erp_webhook.breach
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
-  WITH share AS (
-    SELECT a.invoice_id, sum(a.amount) AS amount FROM erp_webhook.allocation a WHERE a.company_id = audit_invoices.company_id GROUP BY a.invoice_id
-  ), invoice AS (
-    SELECT i.*, coalesce(s.amount, 0) AS allocated, i.total - i.credited - i.paid - i.written_off - i.elsewhere AS left_open
-    FROM erp_webhook.invoice i LEFT JOIN share s USING (invoice_id) WHERE i.company_id = audit_invoices.company_id
+  WITH invoice AS (
+    SELECT i.*, i.total - i.credited - i.paid - i.written_off - i.elsewhere AS left_open,
+           coalesce((SELECT sum(a.amount) FROM erp_webhook.allocation a WHERE a.company_id = i.company_id AND a.invoice_id = i.invoice_id), 0) AS allocated
+    FROM erp_webhook.invoice i WHERE i.company_id = audit_invoices.company_id
   )
   SELECT 'paid is what is allocated', format('invoice %s: paid %s, allocated %s', i.number, i.paid, i.allocated)
   FROM invoice i WHERE i.paid <> i.allocated
@@ -132,7 +139,8 @@ AS $$
   UNION ALL
   SELECT 'an allocation is of an invoice', format('allocation of %s to %s', a.object_ref, a.invoice_id)
   FROM erp_webhook.allocation a
-  WHERE a.company_id = audit_invoices.company_id AND NOT EXISTS (SELECT FROM invoice i WHERE i.invoice_id = a.invoice_id AND i.state <> 'void')
+  WHERE a.company_id = audit_invoices.company_id
+    AND NOT EXISTS (SELECT FROM erp_webhook.invoice i WHERE i.company_id = a.company_id AND i.invoice_id = a.invoice_id AND i.state <> 'void')
 $$;
 COMMENT ON FUNCTION erp_webhook.audit_invoices(int) IS 'laws between allocations and invoices that are broken';
 
@@ -140,34 +148,48 @@ COMMENT ON FUNCTION erp_webhook.audit_invoices(int) IS 'laws between allocations
 CREATE FUNCTION erp_webhook.audit_receipts(company_id int) RETURNS SETOF erp_webhook.breach
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
-  WITH spent AS (
-    SELECT a.source_id, a.object, a.object_ref, i.currency, sum(a.amount) AS amount
-    FROM erp_webhook.allocation a JOIN erp_webhook.invoice i USING (company_id, invoice_id)
-    WHERE a.company_id = audit_receipts.company_id GROUP BY a.source_id, a.object, a.object_ref, i.currency
-  ), strength AS (
-    SELECT r.source_id, r.object, r.object_ref, r.currency, r.strength, r.allocated
+  -- Collected and grouped rather than joined: that takes as long as there are rows, whatever the planner knows of them.
+  WITH said AS (
+    SELECT a.source_id, a.object, a.object_ref, i.currency, NULL::numeric AS strength, NULL::numeric AS placed, NULL::numeric AS counts, a.amount::numeric AS allocated
+    FROM erp_webhook.allocation a JOIN erp_webhook.invoice i ON i.company_id = a.company_id AND i.invoice_id = a.invoice_id
+    WHERE a.company_id = audit_receipts.company_id
+    UNION ALL
+    SELECT r.source_id, r.object, r.object_ref, r.currency, r.strength, r.allocated, NULL, 0
     FROM erp_webhook.receipt_standing r WHERE r.company_id = audit_receipts.company_id
     UNION ALL
-    SELECT o.source_id, o.object, o.object_ref, o.currency, CASE WHEN o.effective THEN o.amount ELSE 0 END, CASE WHEN o.effective THEN o.amount ELSE 0 END
+    SELECT o.source_id, o.object, o.object_ref, o.currency, NULL, NULL, CASE WHEN o.effective THEN o.amount ELSE 0 END, 0
     FROM erp_webhook.money_object o
-    WHERE o.company_id = audit_receipts.company_id AND (o.object = 'payment' AND o.object_ref = o.payment_ref AND NOT o.reversal) AND o.succeeded_at IS NOT NULL
-      AND NOT EXISTS (SELECT FROM erp_webhook.receipt_standing r WHERE r.company_id = o.company_id AND r.source_id = o.source_id
-                        AND r.object = o.object AND r.object_ref = o.object_ref)
+    WHERE o.company_id = audit_receipts.company_id AND o.object = 'payment' AND o.object_ref = o.payment_ref AND NOT o.reversal AND o.succeeded_at IS NOT NULL
+  ), receipt AS (
+    SELECT s.source_id, s.object, s.object_ref, s.currency, coalesce(sum(s.strength), sum(s.counts)) AS strength,
+           coalesce(sum(s.placed), sum(s.counts)) AS placed, sum(s.allocated) AS allocated
+    FROM said s GROUP BY s.source_id, s.object, s.object_ref, s.currency
+  ), room AS (
+    SELECT i.account_id, i.currency, min(i.number) AS number FROM erp_webhook.invoice i
+    WHERE i.company_id = audit_receipts.company_id AND i.state <> 'void' AND i.total - i.elsewhere > i.paid GROUP BY i.account_id, i.currency
+  ), left_over AS (
+    SELECT r.* FROM erp_webhook.receipt_standing r WHERE r.company_id = audit_receipts.company_id AND r.strength > r.allocated
   )
-  SELECT 'a receipt pays no more than its strength', format('%s %s: %s of %s %s', object, object_ref, s.amount, t.strength, currency)
-  FROM spent s LEFT JOIN strength t USING (source_id, object, object_ref, currency) WHERE s.amount > coalesce(t.strength, 0)
+  SELECT 'a receipt pays no more than its strength', format('%s %s: %s of %s %s', r.object, r.object_ref, r.allocated, r.strength, r.currency)
+  FROM receipt r WHERE r.allocated > coalesce(r.strength, 0)
   UNION ALL
-  SELECT 'what a receipt is said to have paid is allocated', format('%s %s: %s of %s %s', object, object_ref, coalesce(s.amount, 0), t.allocated, currency)
-  FROM strength t LEFT JOIN spent s USING (source_id, object, object_ref, currency) WHERE t.allocated <> coalesce(s.amount, 0)
+  SELECT 'what a receipt is said to have paid is allocated', format('%s %s: %s of %s %s', r.object, r.object_ref, r.allocated, r.placed, r.currency)
+  FROM receipt r WHERE r.placed <> r.allocated
   UNION ALL
-  SELECT 'no money is left where an invoice has room for it', format('%s %s: %s %s, invoice %s', r.object, r.object_ref, r.strength - r.allocated, r.currency, i.number)
-  FROM erp_webhook.receipt_standing r
-  CROSS JOIN LATERAL (
-    SELECT n.invoice_id FROM erp_webhook.invoices_named(r.company_id, ARRAY[ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key]) n WHERE n.ceiling IS NULL
-    UNION SELECT i.invoice_id FROM erp_webhook.invoice i WHERE r.by_due_date AND i.company_id = r.company_id AND i.account_id = r.account_id) a
-  JOIN erp_webhook.invoice i ON i.company_id = r.company_id AND i.invoice_id = a.invoice_id AND i.currency = r.currency
-  WHERE r.company_id = audit_receipts.company_id AND r.strength > r.allocated AND i.state <> 'void' AND i.total - i.elsewhere > i.paid
+  SELECT 'no money is left where an invoice has room for it', format('%s %s: %s %s, invoice %s', l.object, l.object_ref, l.strength - l.allocated, l.currency, n.number)
+  FROM erp_webhook.invoices_named(audit_receipts.company_id, ARRAY(SELECT ROW(l.source_id, l.object, l.object_ref)::erp_webhook.object_key FROM left_over l)) n
+  CROSS JOIN LATERAL (SELECT r.* FROM erp_webhook.receipt_standing r
+                      WHERE r.company_id = audit_receipts.company_id AND r.source_id = n.source_id AND r.object = n.object AND r.object_ref = n.object_ref
+                        AND r.currency = n.currency AND r.strength > r.allocated OFFSET 0) l
+  WHERE n.ceiling IS NULL AND EXISTS (SELECT FROM erp_webhook.invoice i WHERE i.company_id = audit_receipts.company_id AND i.invoice_id = n.invoice_id
+                                        AND i.state <> 'void' AND i.total - i.elsewhere > i.paid)
+  UNION ALL
+  SELECT 'no money is left where an invoice has room for it', format('account %s, %s: %s, invoice %s', x.account_id, x.currency, min(x.object_ref), min(x.number))
+  FROM (SELECT l.account_id, l.currency, l.object_ref, NULL::text AS number FROM left_over l WHERE l.by_due_date AND l.account_id IS NOT NULL
+        UNION ALL SELECT r.account_id, r.currency, NULL, r.number FROM room r) x
+  GROUP BY x.account_id, x.currency HAVING count(x.object_ref) > 0 AND count(x.number) > 0
 $$;
 COMMENT ON FUNCTION erp_webhook.audit_receipts(int) IS 'laws between receipts and allocations that are broken';
 
@@ -176,6 +198,7 @@ COMMENT ON FUNCTION erp_webhook.audit_receipts(int) IS 'laws between receipts an
 CREATE FUNCTION erp_webhook.audit_ledger(company_id int) RETURNS SETOF erp_webhook.breach
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
   WITH owed AS (
     SELECT i.currency, sum(CASE WHEN i.erp_key IS NULL THEN i.due ELSE i.due - i.total + i.elsewhere END) AS amount
@@ -221,6 +244,7 @@ CREATE FUNCTION erp_webhook.audit(company text DEFAULT NULL)
 RETURNS TABLE (company_id int, law text, breaches bigint, example text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
   SELECT c.company_id, b.law, count(*), min(b.what)
   FROM erp_webhook.company c

@@ -114,8 +114,7 @@ DECLARE
   account_nos text[];
 BEGIN
   SELECT array_agg(r.ref) INTO said
-  FROM erp_webhook.keyed(company, s.groups) g
-  JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
+  FROM erp_webhook.objects_at(company, s.groups) o
   CROSS JOIN LATERAL unnest(o.refs) r (ref);
   SELECT array_agg(i.number) INTO numbers FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (s.invoices);
   SELECT array_agg(a.account_no) INTO account_nos FROM erp_webhook.account a WHERE a.company_id = company AND a.account_id = ANY (s.accounts);
