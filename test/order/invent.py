@@ -24,6 +24,7 @@ class Inventor:
         self.home = self.r.choice(CURRENCIES)
         self.h = History(f"invented {seed}", self.home)
         self.numbers, self.payments, self.subs = [], [], []
+        self.owned = None                                            # customer → its invoices, where each pays only its own
         self.moments = [START + timedelta(seconds=self.r.choice([0, 1, 60, 3600, 86400, 40 * 86400]) * k,
                                           milliseconds=self.r.choice([0, 0, 250, 900])) for k in range(6)]
         self.moments += [datetime(2025, 10, 2, 13, tzinfo=UTC), datetime(2025, 10, 3, 2, tzinfo=UTC)]   # days of two zones
@@ -94,13 +95,15 @@ def invent(seed, plain=False):
 
 
 def bulk(seed, events):
-    """A busy month: about so many events over forty customers, told to two sources."""
+    """A busy month: about so many events of many customers, each paying invoices of its own, told to two sources."""
     i = Inventor(seed, plain=True)
+    customers = max(40, events // 25)
     i.moments = [START + timedelta(seconds=i.r.randint(0, 30 * 86400)) for _ in range(500)]
-    i.h.accounts = [[f"C-{n}", i.home] for n in range(40)]
+    i.h.accounts = [[f"C-{n}", i.home] for n in range(customers)]
     i.h.sources = {"alpha": ["generic", {}], "beta": ["generic", {"bank": "second"}]}
-    i.subs = [i.next("sub") for _ in range(20)]
-    for _ in range(events // 8):
+    i.subs = [i.next("sub") for _ in range(customers // 2)]
+    i.owned = {}
+    for _ in range(events // 3):
         invoice(i)
     links(i)
     i.h.fixed, told = len(i.h.steps), 0
@@ -147,8 +150,10 @@ def invoice(i):
     if i.chance(0.3):
         row["tax"] = format((total * Decimal("0.19")).quantize(Decimal(1).scaleb(-digits(currency))), "f")
     if i.chance(0.3):
-        row["subscription_ref"] = i.r.choice(i.subs)
+        row["subscription_ref"] = i.r.choice(i.subs) if i.owned is None else i.subs[int(row["account_no"][2:]) // 2]
     i.numbers.append(number)
+    if i.owned is not None:
+        i.owned.setdefault(row["account_no"], []).append(number)
     i.h.steps.append(["invoice", row])
     if i.chance(0.05):
         i.h.steps.append(["void", number])
@@ -175,7 +180,8 @@ def references(i):
     """What a payer names: nothing, a list, a string, an unknown number, with or without amounts."""
     if i.chance(0.2):
         return {}
-    named = i.r.sample(i.numbers, min(len(i.numbers), i.r.choice([1, 1, 1, 2, 3])))
+    numbers = i.numbers if i.owned is None else i.r.choice(list(i.owned.values()))
+    named = i.r.sample(numbers, min(len(numbers), i.r.choice([1, 1, 1, 2, 3])))
     if i.chance(0.15):
         named.insert(i.r.randint(0, len(named)), "INV-UNKNOWN")
     if i.plain:
@@ -288,7 +294,8 @@ def payout(i):
 def bank(i):
     source, currency = i.source(), i.currency()
     kind = "credit" if i.chance(0.75) else "debit"
-    same = {"object_ref": i.next("bk"), "amount": i.amount(currency), "currency": currency, "value_date": "2025-10-10"}
+    # Far from every payout's day: a line that looks like a payout is matched with it, which is not the model's but report_order.t's.
+    same = {"object_ref": i.next("bk"), "amount": i.amount(currency), "currency": currency, "value_date": "2025-08-10"}
     named = references(i) if kind == "credit" else {}
     i.fact(source, f"bank.{kind}", **same, **named, account_ref=i.r.choice(["cus_1", None, None]))
     if i.chance(0.2):
