@@ -393,7 +393,7 @@ BEGIN
   ELSIF posted IS NULL THEN
     posted := erp_webhook.settle_others(company_id, events, NULL);
   END IF;
-  IF EXISTS (SELECT FROM erp_webhook.event_rule r WHERE r.company_id = settle.company_id) THEN
+  IF (erp_webhook.house_of(company_id)).has_rules THEN
     PERFORM erp_webhook.run_event_rules(company_id, events);
   END IF;
   RETURN posted;

@@ -20,10 +20,10 @@ COMMENT ON FUNCTION erp_webhook.is_plain(text, text, numeric, text, text, text, 
   'may an event go the short path, as far as it says itself?';
 
 -- What a company's policies say about plain payments. Most companies have no policy of these, so they are not looked for.
-CREATE TYPE erp_webhook.house AS (currency text, tolerance numeric, time_zone text, time_zones int, closed_until date);
-COMMENT ON TYPE erp_webhook.house IS 'a company''s currency and those of its policies that payments ask for';
+CREATE TYPE erp_webhook.house AS (currency text, digits int, tolerance numeric, time_zone text, time_zones int, closed_until date, has_rules boolean);
+COMMENT ON TYPE erp_webhook.house IS 'a company''s currency, those of its policies that payments ask for, and whether it has event rules';
 
-CREATE FUNCTION erp_webhook.house_of(company_id int) RETURNS erp_webhook.house
+CREATE FUNCTION erp_webhook.read_house(company_id int) RETURNS erp_webhook.house
 LANGUAGE plpgsql STABLE
 AS $$
 #variable_conflict use_column
@@ -31,21 +31,29 @@ DECLARE
   h erp_webhook.house;
   has_policies boolean;
 BEGIN
-  SELECT c.currency, EXISTS (SELECT FROM erp_webhook.policy p WHERE p.company_id = c.company_id) INTO h.currency, has_policies
-  FROM erp_webhook.company c WHERE c.company_id = house_of.company_id;
+  SELECT c.currency, EXISTS (SELECT FROM erp_webhook.policy p WHERE p.company_id = c.company_id),
+         EXISTS (SELECT FROM erp_webhook.event_rule r WHERE r.company_id = c.company_id)
+  INTO h.currency, has_policies, h.has_rules
+  FROM erp_webhook.company c WHERE c.company_id = read_house.company_id;
   IF has_policies THEN
     SELECT max(CASE WHEN p.policy = 'tolerance' THEN p.value::numeric END), min(p.value) FILTER (WHERE p.policy = 'time_zone'),
-           count(*) FILTER (WHERE p.policy = 'time_zone'), erp_webhook.closed_until(house_of.company_id)
+           count(*) FILTER (WHERE p.policy = 'time_zone'), erp_webhook.closed_until(read_house.company_id)
     INTO h.tolerance, h.time_zone, h.time_zones, h.closed_until
-    FROM erp_webhook.policy p WHERE p.company_id = house_of.company_id;
+    FROM erp_webhook.policy p WHERE p.company_id = read_house.company_id;
   ELSE
     h.closed_until := '-infinity';
   END IF;
+  h.digits := erp_webhook.digits_of(h.currency);
   h.time_zone := coalesce(h.time_zone, erp_webhook.policy_default('time_zone'));
   RETURN h;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.house_of(int) IS 'a company''s currency and policies';
+COMMENT ON FUNCTION erp_webhook.read_house(int) IS 'a company''s currency and policies, as the tables say; ask house_of()';
+
+CREATE FUNCTION erp_webhook.house_of(company_id int) RETURNS erp_webhook.house
+LANGUAGE c STABLE STRICT
+AS 'MODULE_PATHNAME', 'erp_webhook_house_of';
+COMMENT ON FUNCTION erp_webhook.house_of(int) IS 'read_house(), kept by the backend until configuration changes';
 
 -- One payment. NULL, and nothing done, where its invoice is not there, has not that much due, or is not a plain one.
 CREATE FUNCTION erp_webhook.settle_payment(company_id int, e erp_webhook.event) RETURNS int
@@ -66,8 +74,8 @@ DECLARE
   voucher bigint;
 BEGIN
   UPDATE erp_webhook.invoice i
-  SET paid = round(i.paid + e.amount, greatest(min_scale(i.paid + e.amount), coalesce(
-               (SELECT min(d.digits) FROM erp_webhook.provider_currency d WHERE d.provider = '*' AND d.currency = e.currency), 2))),
+  SET paid = round(i.paid + e.amount, greatest(min_scale(i.paid + e.amount),
+               CASE e.currency WHEN house.currency THEN house.digits ELSE erp_webhook.digits_of(e.currency) END)),
       state = CASE WHEN i.due = e.amount THEN 'paid' ELSE 'partial' END
   WHERE i.company_id = company AND i.number = e.correlation[1] AND i.currency = e.currency AND i.due >= e.amount
     AND i.state IN ('open', 'partial') AND i.written_off = 0 AND i.subscription_ref IS NULL AND i.erp_key IS NULL
@@ -118,7 +126,6 @@ AS $$
 DECLARE
   company constant int := settle_plain.company_id;
   house constant erp_webhook.house := erp_webhook.house_of(company);
-  digits constant int := erp_webhook.digits_of(house.currency);
   settled bigint;
 BEGIN
   -- Joined by the company of the event, not by the constant: see keyed().
@@ -136,7 +143,7 @@ BEGIN
     ORDER BY e.correlation[1] COLLATE "C"
   ), paid AS (
     UPDATE erp_webhook.invoice i
-    SET paid = round(i.paid + f.amount, greatest(min_scale(i.paid + f.amount), CASE i.currency WHEN house.currency THEN digits ELSE erp_webhook.digits_of(i.currency) END)),
+    SET paid = round(i.paid + f.amount, greatest(min_scale(i.paid + f.amount), CASE i.currency WHEN house.currency THEN house.digits ELSE erp_webhook.digits_of(i.currency) END)),
         state = CASE WHEN i.due = f.amount THEN 'paid' ELSE 'partial' END
     FROM said f
     WHERE (SELECT count(*) FROM said) = cardinality(events)

@@ -60,6 +60,7 @@ static const Statement statements[EWH_STATEMENTS] = {
 		" FROM erp_webhook.fetched_key WHERE company_id = $1 AND source_id = $2"
 		" ORDER BY 1 DESC",
 		{"int4", "int4"}, true},
+	[EWH_READ_HOUSE] = {"read_house", "SELECT erp_webhook.read_house($1)", {"int4"}, true},
 	[EWH_INSERT_EVENTS] = {"insert_events",
 		"INSERT INTO erp_webhook.event (" EVENT_COLUMNS("") ")"
 		" SELECT " EVENT_COLUMNS("e.") " FROM pg_catalog.unnest($1) e"

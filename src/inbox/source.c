@@ -115,6 +115,15 @@ watch_configuration(void)
 	watching = true;
 }
 
+/* A number that is another one after every change of configuration committed until now. */
+uint64
+ewh_configuration_generation(void)
+{
+	AcceptInvalidationMessages();
+	watch_configuration();
+	return generation;
+}
+
 static EwhSource *
 until_transaction_end(EwhSource *source)
 {
@@ -146,8 +155,7 @@ ewh_source_lookup(const char *name)
 	EwhSource  *source;
 	uint64		before;
 
-	AcceptInvalidationMessages();
-	watch_configuration();
+	(void) ewh_configuration_generation();
 	if (latest && strcmp(latest->name, name) == 0)
 		return latest;
 	if (strlen(name) > MAX_NAME)

@@ -40,6 +40,8 @@ typedef struct EwhSource
 /* Never NULL: an unknown name gives the dummy, a broken configuration says so in `broken`. */
 extern EwhSource *ewh_source_lookup(const char *name);
 
+extern uint64 ewh_configuration_generation(void);
+
 extern void ewh_source_verify(EwhSource *source, const EwhRequest *request, TimestampTz at, EwhVerdict *verdict);
 
 /* For verify(), sign() and the like: raises unless the role that asks is an admin of the source's company. */
