@@ -86,7 +86,7 @@ COMMENT ON TABLE erp_webhook.receipt_standing IS 'derived: what a receipt is wor
 COMMENT ON COLUMN erp_webhook.receipt_standing.net IS 'captured − reversed − disputed − refunded, below zero where more was taken back';
 COMMENT ON COLUMN erp_webhook.receipt_standing.allocated IS 'how much of its strength invoices have; the rest is credit';
 COMMENT ON COLUMN erp_webhook.receipt_standing.gross IS 'what it would be worth had nothing been refunded';
-CREATE INDEX receipt_standing_of_account ON erp_webhook.receipt_standing (company_id, account_id, currency);
+CREATE INDEX receipt_standing_of_account ON erp_webhook.receipt_standing (company_id, account_id, currency, at);
 CREATE INDEX receipt_standing_open ON erp_webhook.receipt_standing (company_id) WHERE net <> allocated OR net <> strength OR at IS NULL;
 
 CREATE TABLE erp_webhook.allocation (

@@ -345,7 +345,16 @@ DECLARE
   facts constant erp_webhook.event[] := erp_webhook.match_first(company_id, others);
   posted int;
 BEGIN
-  posted := erp_webhook.settle_scope(company_id, erp_webhook.named(facts), facts, beside => ARRAY(SELECT p.correlation[1] FROM unnest(plain) p));
+  IF erp_webhook.names_nothing(facts[1]) THEN
+    BEGIN
+      posted := erp_webhook.settle_oldest(company_id, facts);
+    EXCEPTION WHEN SQLSTATE 'EW002' OR unique_violation OR lock_not_available OR deadlock_detected THEN
+      NULL;
+    END;
+  END IF;
+  IF posted IS NULL THEN
+    posted := erp_webhook.settle_scope(company_id, erp_webhook.named(facts), facts, beside => ARRAY(SELECT p.correlation[1] FROM unnest(plain) p));
+  END IF;
   IF plain IS NOT NULL THEN
     BEGIN
       posted := posted + erp_webhook.settle_plain(company_id, plain);

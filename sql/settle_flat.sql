@@ -44,5 +44,23 @@ INSERT INTO erp_webhook.event (company_id, source_id, external_id, kind, state, 
   VALUES (:company2, :source2, 'one', 'payment.succeeded', 'applied', '2025-10-09', now(), 'one', 'one', '{F-1999}', 10, 'EUR');
 SELECT pg_temp.rows_read() - :before < 20 AS one;
 COMMIT;
+-- A payment that names nothing reads the invoices it pays, of however many are open.
+SELECT erp_webhook.link_account('flat-oldest', 'cus_1', 'C-1');
+CREATE FUNCTION pg_temp.unnamed(ref text, day date) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+  before bigint := pg_temp.rows_read();
+BEGIN
+  INSERT INTO erp_webhook.event (company_id, source_id, external_id, kind, state, occurred_at, received_at, object_ref, payment_ref, account_ref, amount, currency)
+  SELECT s.company_id, s.source_id, ref, 'payment.succeeded', 'applied', day, now(), ref, ref, 'cus_1', 25, 'EUR' FROM erp_webhook.source_name s WHERE s.name = 'flat-oldest';
+  RETURN pg_temp.rows_read() - before;
+END $$;
+INSERT INTO erp_webhook.invoice (company_id, number, account_id, currency, total, due_on)
+  SELECT :company2, 'G-' || n, :account2, 'EUR', 10, date '2024-11-01' + n FROM generate_series(1, 50) n;
+SELECT pg_temp.unnamed('u' || n, date '2025-11-01' + n) < 200 AS unnamed FROM generate_series(1, 3) n;
+-- One older than others pushes them all along, and reads them.
+SELECT pg_temp.unnamed('u0', '2025-11-01') > 2000 AS older;
+SELECT a.object_ref, string_agg(i.number || ' ' || trim_scale(a.amount), ', ' ORDER BY i.due_on) AS pays
+FROM erp_webhook.allocation a JOIN erp_webhook.invoice i USING (company_id, invoice_id) WHERE a.company_id = :company2 AND a.object_ref LIKE 'u%' GROUP BY 1 ORDER BY 1;
+SELECT count(*) AS breaches FROM erp_webhook.audit('flat-oldest');
 SELECT c.name, count(*) FILTER (WHERE i.state = 'paid') AS paid FROM erp_webhook.invoice i JOIN erp_webhook.company c USING (company_id)
 WHERE i.company_id IN (:company, :company2) GROUP BY 1 ORDER BY 1;
