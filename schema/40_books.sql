@@ -62,7 +62,6 @@ CREATE TABLE erp_webhook.invoice (
   state text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'partial', 'paid', 'credited', 'void')),
   due erp_webhook.amount GENERATED ALWAYS AS
     (CASE WHEN state = 'void' THEN 0 ELSE total - credited - paid - written_off - elsewhere END) STORED,
-  PRIMARY KEY (company_id, invoice_id),
   UNIQUE (company_id, number),
   FOREIGN KEY (company_id, account_id) REFERENCES erp_webhook.account
 ) WITH (fillfactor = 70);
@@ -75,6 +74,7 @@ COMMENT ON COLUMN erp_webhook.invoice.elsewhere IS 'bound companies: what the ER
 COMMENT ON COLUMN erp_webhook.invoice.erp_key IS 'bound companies: the ERP''s own key of this document';
 CREATE INDEX invoice_of_account ON erp_webhook.invoice (company_id, account_id, currency, due_on, number);
 CREATE INDEX invoice_of_subscription ON erp_webhook.invoice (company_id, subscription_ref) WHERE subscription_ref IS NOT NULL;
+ALTER TABLE erp_webhook.invoice ADD PRIMARY KEY (company_id, invoice_id);
 
 CREATE TABLE erp_webhook.subscription (
   company_id int NOT NULL,

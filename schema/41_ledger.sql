@@ -79,8 +79,7 @@ CREATE TABLE erp_webhook.receipt_standing (
   strength numeric NOT NULL,
   gross numeric NOT NULL,
   allocated numeric NOT NULL,
-  by_due_date boolean NOT NULL DEFAULT false,
-  PRIMARY KEY (company_id, source_id, object, object_ref, currency)
+  by_due_date boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE erp_webhook.receipt_standing IS 'derived: what a receipt is worth, how much of it is placed, and whose it is';
 COMMENT ON COLUMN erp_webhook.receipt_standing.net IS 'captured − reversed − disputed − refunded, below zero where more was taken back';
@@ -88,6 +87,7 @@ COMMENT ON COLUMN erp_webhook.receipt_standing.allocated IS 'how much of its str
 COMMENT ON COLUMN erp_webhook.receipt_standing.gross IS 'what it would be worth had nothing been refunded';
 CREATE INDEX receipt_standing_of_account ON erp_webhook.receipt_standing (company_id, account_id, currency, at);
 CREATE INDEX receipt_standing_open ON erp_webhook.receipt_standing (company_id) WHERE net <> allocated OR net <> strength OR at IS NULL;
+ALTER TABLE erp_webhook.receipt_standing ADD PRIMARY KEY (company_id, source_id, object, object_ref, currency);
 
 CREATE TABLE erp_webhook.allocation (
   company_id int NOT NULL,
