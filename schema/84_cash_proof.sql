@@ -15,25 +15,35 @@ $$;
 COMMENT ON FUNCTION erp_webhook.bank_moves(int, date) IS
   'what payouts, their arrivals and bank lines moved by a day on the bank accounts and in_transit, entry by entry';
 
--- The statements' lines, and whether the ledger has them: through the payout they bring, through the bank's webhook that is the
--- same money, or themselves.
 CREATE FUNCTION erp_webhook.lines_by_day(company_id int, day date)
-RETURNS TABLE (object_ref text, booking_date date, account text, ledger_account text, currency text, amount numeric,
-               brings_payout boolean, has_twin boolean)
+RETURNS TABLE (object_ref text, booking_date date, account text, ledger_account text, currency text, amount numeric)
 LANGUAGE sql STABLE
 AS $$
-  SELECT b.object_ref, b.booking_date, b.account, 'bank' || coalesce(':' || a.name, ''), b.currency, b.amount::numeric,
-         EXISTS (SELECT FROM erp_webhook.bank_match m
-                 WHERE m.company_id = lines_by_day.company_id AND m.line_source = 0 AND m.line_ref = b.object_ref),
-         EXISTS (SELECT FROM erp_webhook.bank_twin t
-                 WHERE t.company_id = lines_by_day.company_id AND t.line_ref = b.object_ref)
+  SELECT b.object_ref, b.booking_date, b.account, 'bank' || coalesce(':' || a.name, ''), b.currency, b.amount::numeric
   FROM erp_webhook.bank_entry b
   LEFT JOIN erp_webhook.bank_account a ON a.company_id = b.company_id AND a.account = b.account
   WHERE b.company_id = lines_by_day.company_id AND b.counts AND b.booking_date <= lines_by_day.day
 $$;
 COMMENT ON FUNCTION erp_webhook.lines_by_day(int, date) IS 'the lines that count of the statements up to a day';
 
--- What only the statement has of each bank account, and what only the ledger has.
+-- What may be in the ledger for a statement's line: its own booking, that of the bank's webhook which is the same money, or the
+-- arrival of the payout it brings.
+CREATE FUNCTION erp_webhook.bookings_of_lines(company_id int)
+RETURNS TABLE (line_ref text, source_id int, object text, object_ref text)
+LANGUAGE sql STABLE
+AS $$
+  SELECT b.object_ref, 0, 'bank', b.object_ref FROM erp_webhook.bank_entry b WHERE b.company_id = bookings_of_lines.company_id
+  UNION ALL
+  SELECT t.line_ref, t.source_id, 'bank', t.object_ref
+  FROM erp_webhook.bank_twin t WHERE t.company_id = bookings_of_lines.company_id
+  UNION ALL
+  SELECT m.line_ref, m.source_id, 'arrival', m.payout_ref
+  FROM erp_webhook.bank_match m WHERE m.company_id = bookings_of_lines.company_id AND m.line_source = 0
+$$;
+COMMENT ON FUNCTION erp_webhook.bookings_of_lines(int) IS 'the objects of the ledger that a statement''s line is the bank''s side of';
+
+-- What only the statement has of each bank account, and what only the ledger has. Both of the same day: a line and a booking that
+-- meet do so once each is there.
 CREATE FUNCTION erp_webhook.bank_sides(company_id int, day date)
 RETURNS TABLE (ledger_account text, currency text, lines numeric, not_in_ledger numeric, not_on_statement numeric)
 LANGUAGE sql STABLE
@@ -46,26 +56,21 @@ AS $$
     CROSS JOIN LATERAL (VALUES (m.debit, 1), (m.credit, -1)) l (account, sign)
     WHERE l.account ~ '^bank(:|$)'
     GROUP BY 1, 2, 3, 4, 5),
-  -- A webhook's line whose copy a statement has by then, and a payout that a line has brought by then.
-  seen AS MATERIALIZED (
-    SELECT t.source_id, 'bank' AS object, t.object_ref
-    FROM erp_webhook.bank_twin t JOIN line l ON l.object_ref = t.line_ref
-    WHERE t.company_id = bank_sides.company_id
-    UNION
-    SELECT m.source_id, 'arrival', m.payout_ref
-    FROM erp_webhook.bank_match m JOIN line l ON l.object_ref = m.line_ref
-    WHERE m.company_id = bank_sides.company_id AND m.line_source = 0),
+  met AS MATERIALIZED (
+    SELECT line_ref, source_id, object, object_ref
+    FROM erp_webhook.bookings_of_lines(bank_sides.company_id) b
+    JOIN (SELECT l.object_ref AS line_ref FROM line l) l USING (line_ref)
+    JOIN (SELECT k.source_id, k.object, k.object_ref FROM booked k WHERE k.amount <> 0) k USING (source_id, object, object_ref)),
   side AS (
     SELECT l.ledger_account, l.currency, l.amount AS line,
-           CASE WHEN l.brings_payout OR l.has_twin OR own.object_ref IS NOT NULL THEN 0 ELSE l.amount END AS not_in_ledger,
+           CASE WHEN l.object_ref IN (SELECT m.line_ref FROM met m) THEN 0 ELSE l.amount END AS not_in_ledger,
            0 AS not_on_statement
     FROM line l
-    LEFT JOIN (SELECT DISTINCT k.object_ref FROM booked k
-               WHERE k.source_id = 0 AND k.object = 'bank' AND k.amount <> 0) own USING (object_ref)
     UNION ALL
     SELECT k.ledger_account, k.currency, 0, 0,
-           CASE WHEN s.object_ref IS NOT NULL OR k.source_id = 0 AND k.object = 'bank' THEN 0 ELSE k.amount END
-    FROM booked k LEFT JOIN seen s USING (source_id, object, object_ref))
+           CASE WHEN (k.source_id, k.object, k.object_ref) IN (SELECT m.source_id, m.object, m.object_ref FROM met m)
+                THEN 0 ELSE k.amount END
+    FROM booked k)
   SELECT s.ledger_account, s.currency, sum(s.line), sum(s.not_in_ledger), sum(s.not_on_statement)
   FROM side s GROUP BY 1, 2
 $$;
