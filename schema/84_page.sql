@@ -10,24 +10,30 @@ COMMENT ON FUNCTION erp_webhook.html(text) IS 'text as HTML text or attribute va
 
 CREATE FUNCTION erp_webhook.money_text(amount numeric) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN replace(to_char(amount, 'FM999,999,999,999,999,990.' || repeat('0', CASE WHEN scale(trim_scale(amount)) > 2 THEN scale(trim_scale(amount)) ELSE 2 END)), '-', '−');
-COMMENT ON FUNCTION erp_webhook.money_text(numeric) IS 'an amount to look at: grouped, at least two decimals, a real minus';
+RETURN replace(to_char(amount, 'FM999,999,999,999,999,999,999,990' || CASE WHEN scale(amount) > 0 THEN '.' || repeat('0', scale(amount)) ELSE '' END),
+               '-', '−');
+COMMENT ON FUNCTION erp_webhook.money_text(numeric) IS
+  'an amount to look at: grouped, with the decimals it was given (reports give those of the currency), a real minus';
 
--- A spreadsheet takes a text that begins like a formula for one.
+-- A spreadsheet takes a text that begins like a formula for one; some do so with the wide signs of an Asian keyboard, too.
 CREATE FUNCTION erp_webhook.csv_cell(written text, kind text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN written IS NULL THEN '' WHEN kind IN ('money', 'balance', 'difference', 'number') THEN written
-            ELSE '"' || replace(CASE WHEN written ~ '^[=+@\t\r-]' THEN '''' || written ELSE written END, '"', '""') || '"' END;
+RETURN CASE WHEN written IS NULL THEN ''
+            WHEN kind IN ('money', 'balance', 'difference', 'number') THEN written
+            ELSE '"' || replace(CASE WHEN written ~ '^[=+@\t\r\n＝＋＠－-]' THEN '''' || written ELSE written END, '"', '""') || '"' END;
 COMMENT ON FUNCTION erp_webhook.csv_cell(text, text) IS 'one value of a CSV file; what a spreadsheet would run begins with an apostrophe';
 
 CREATE FUNCTION erp_webhook.page_csv(headings text[], kinds text[], rows jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT (SELECT string_agg(erp_webhook.csv_cell(h, 'text'), ',' ORDER BY n) FROM unnest(headings) WITH ORDINALITY t (h, n)) || E'\r\n'
-    || coalesce(string_agg(l.line, E'\r\n' ORDER BY r.n) || E'\r\n', '')
-  FROM jsonb_array_elements(rows) WITH ORDINALITY r (cells, n)
-  CROSS JOIN LATERAL (SELECT string_agg(erp_webhook.csv_cell(c.v, kinds[c.n]), ',' ORDER BY c.n) FROM jsonb_array_elements_text(r.cells) WITH ORDINALITY c (v, n)) l (line)
+  WITH line (n, written) AS (
+    SELECT 0, string_agg(erp_webhook.csv_cell(h, 'text'), ',' ORDER BY n) FROM unnest(headings) WITH ORDINALITY t (h, n)
+    UNION ALL
+    SELECT r.n, (SELECT string_agg(erp_webhook.csv_cell(c.v, kinds[c.n]), ',' ORDER BY c.n)
+                 FROM jsonb_array_elements_text(r.cells) WITH ORDINALITY c (v, n))
+    FROM jsonb_array_elements(rows) WITH ORDINALITY r (cells, n))
+  SELECT string_agg(l.written || E'\r\n', '' ORDER BY l.n) FROM line l
 $$;
 COMMENT ON FUNCTION erp_webhook.page_csv(text[], text[], jsonb) IS 'a table of the page as CSV (RFC 4180)';
 
@@ -36,36 +42,76 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN state = 'matched' THEN 'good' WHEN state IN ('expected', 'in_transit') THEN 'wait' ELSE 'bad' END;
 COMMENT ON FUNCTION erp_webhook.state_class(text) IS 'how a state looks on the page';
 
+CREATE FUNCTION erp_webhook.is_figure(kind text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN kind IN ('money', 'balance', 'difference');
+COMMENT ON FUNCTION erp_webhook.is_figure(text) IS 'is a column of this kind an amount?';
+
+CREATE FUNCTION erp_webhook.column_class(kind text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN erp_webhook.is_figure(kind) THEN 'money' WHEN kind = 'state' THEN 'ref' ELSE kind END;
+COMMENT ON FUNCTION erp_webhook.column_class(text) IS 'how a column looks on the page';
+
 CREATE FUNCTION erp_webhook.page_cell(value text, kind text, heading text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN format('<td class="%s" data-label="%s">%s</td>',
-  CASE WHEN kind IN ('money', 'balance', 'difference') THEN concat_ws(' ', 'money',
-         CASE WHEN value ~ '^-?0(\.0*)?$' THEN 'none' WHEN kind = 'difference' AND value <> '' OR kind = 'balance' AND value LIKE '-%' THEN 'bad' END)
-       WHEN kind = 'state' THEN 'ref' ELSE kind END,
+  concat_ws(' ', erp_webhook.column_class(kind),
+    CASE WHEN NOT erp_webhook.is_figure(kind) THEN NULL
+         WHEN value ~ '^-?0(\.0*)?$' THEN 'none'
+         WHEN kind = 'difference' AND value <> '' OR kind = 'balance' AND value LIKE '-%' THEN 'bad' END),
   erp_webhook.html(heading),
   CASE WHEN value IS NULL OR value = '' THEN '<span class="none" aria-label="none">–</span>'
-       WHEN kind IN ('money', 'balance', 'difference') THEN erp_webhook.money_text(value::numeric)
-       WHEN kind = 'state' THEN format('<span class="state %s">%s</span>', erp_webhook.state_class(value), replace(erp_webhook.html(value), '_', ' '))
+       WHEN erp_webhook.is_figure(kind) THEN erp_webhook.money_text(value::numeric)
+       WHEN kind = 'state' THEN
+         format('<span class="state %s">%s</span>', erp_webhook.state_class(value), replace(erp_webhook.html(value), '_', ' '))
        ELSE erp_webhook.html(value) END);
 COMMENT ON FUNCTION erp_webhook.page_cell(text, text, text) IS 'one cell of a table on the page';
 
--- All rows are in the CSV; the page shows as many as a person reads. On a phone, rows become cards; what is mostly figures stays a
--- table to be moved sideways.
-CREATE FUNCTION erp_webhook.page_table(name text, caption text, headings text[], kinds text[], rows jsonb, nothing text, shown int DEFAULT 200) RETURNS text
-LANGUAGE sql STABLE
+CREATE FUNCTION erp_webhook.page_rows(headings text[], kinds text[], rows jsonb, shown int) RETURNS text
+LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT CASE WHEN coalesce(jsonb_array_length(rows), 0) = 0 THEN format('<p class="nothing">%s</p>', erp_webhook.html(nothing)) ELSE
-    format('<div class="table%s" role="region" aria-label="%s" tabindex="0"><table><caption>%s <a class="csv" download="%s.csv" href="data:text/csv;charset=utf-8;base64,%s">CSV</a></caption><thead><tr>%s</tr></thead><tbody>%s</tbody></table></div>%s',
-      CASE WHEN 'long' = ANY (kinds) OR cardinality(kinds) < 8 THEN ' cards' ELSE '' END, erp_webhook.html(caption), erp_webhook.html(caption), name, translate(encode(convert_to(erp_webhook.page_csv(headings, kinds, rows), 'UTF8'), 'base64'), E'\n', ''),
-      (SELECT string_agg(format('<th scope="col" class="%s">%s</th>', CASE WHEN kinds[n] = 'state' THEN 'ref' WHEN kinds[n] IN ('balance', 'difference') THEN 'money' ELSE kinds[n] END, erp_webhook.html(h)), '' ORDER BY n) FROM unnest(headings) WITH ORDINALITY t (h, n)),
-      (SELECT string_agg('<tr>' || l.line || '</tr>', E'\n' ORDER BY r.n)
-       FROM jsonb_array_elements(rows) WITH ORDINALITY r (cells, n)
-       CROSS JOIN LATERAL (SELECT string_agg(erp_webhook.page_cell(c.v, kinds[c.n], headings[c.n]), '' ORDER BY c.n) FROM jsonb_array_elements_text(r.cells) WITH ORDINALITY c (v, n)) l (line)
-       WHERE r.n <= shown),
-      CASE WHEN jsonb_array_length(rows) > shown THEN format('<p class="more">%s of %s rows; all of them are in the CSV.</p>', shown, jsonb_array_length(rows)) ELSE '' END) END
+  SELECT string_agg('<tr>' || (SELECT string_agg(erp_webhook.page_cell(c.v, kinds[c.n], headings[c.n]), '' ORDER BY c.n)
+                               FROM jsonb_array_elements_text(r.cells) WITH ORDINALITY c (v, n)) || '</tr>', E'\n' ORDER BY r.n)
+  FROM jsonb_array_elements(rows) WITH ORDINALITY r (cells, n)
+  WHERE r.n <= shown
 $$;
-COMMENT ON FUNCTION erp_webhook.page_table(text, text, text[], text[], jsonb, text, int) IS 'a table of the page, with a link to all of it as CSV';
+COMMENT ON FUNCTION erp_webhook.page_rows(text[], text[], jsonb, int) IS 'the first rows of a table on the page';
+
+CREATE FUNCTION erp_webhook.page_headings(headings text[], kinds text[]) RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT string_agg(format('<th scope="col" class="%s">%s</th>', erp_webhook.column_class(kinds[n]), erp_webhook.html(h)), '' ORDER BY n)
+  FROM unnest(headings) WITH ORDINALITY t (h, n)
+$$;
+COMMENT ON FUNCTION erp_webhook.page_headings(text[], text[]) IS 'the heading row of a table on the page';
+
+-- All rows are in the CSV; the page shows as many as a person reads. On a phone, rows become cards; what is mostly figures stays a
+-- table to be moved sideways.
+CREATE FUNCTION erp_webhook.page_table(
+  name text, caption text, headings text[], kinds text[], rows jsonb, nothing text, shown int DEFAULT 200) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  n int := coalesce(jsonb_array_length(rows), 0);
+  class text := CASE WHEN 'long' = ANY (kinds) OR cardinality(kinds) < 8 THEN 'table cards' ELSE 'table' END;
+  csv text;
+BEGIN
+  IF n = 0 THEN RETURN format('<p class="nothing">%s</p>', erp_webhook.html(nothing)); END IF;
+  csv := translate(encode(convert_to(erp_webhook.page_csv(headings, kinds, rows), 'UTF8'), 'base64'), E'\n', '');
+  RETURN concat(
+    format('<div class="%s" role="region" aria-label="%s" tabindex="0"><table>', class, erp_webhook.html(caption)),
+    format('<caption>%s <a class="csv" download="%s.csv" href="data:text/csv;charset=utf-8;base64,%s">CSV</a></caption>',
+           erp_webhook.html(caption), name, csv),
+    format('<thead><tr>%s</tr></thead>', erp_webhook.page_headings(headings, kinds)),
+    format('<tbody>%s</tbody></table></div>', erp_webhook.page_rows(headings, kinds, rows, shown)),
+    CASE WHEN n > shown THEN format('<p class="more">%s of %s rows; all of them are in the CSV.</p>', shown, n) END);
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.page_table(text, text, text[], text[], jsonb, text, int) IS
+  'a table of the page, with a link to all of it as CSV';
 
 CREATE FUNCTION erp_webhook.page_style() RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
