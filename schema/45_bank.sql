@@ -38,8 +38,11 @@ CREATE TABLE erp_webhook.bank_statement (
   FOREIGN KEY (company_id, file_id) REFERENCES erp_webhook.bank_file
 );
 CREATE INDEX ON erp_webhook.bank_statement (company_id, account, currency, to_date);
-COMMENT ON TABLE erp_webhook.bank_statement IS 'one row per statement of a file and currency; opening + entries = closing held at import wherever the bank gives both';
-COMMENT ON COLUMN erp_webhook.bank_statement.to_date IS 'the last day the statement speaks about: a payout due by then that it does not show is missing at the bank';
+COMMENT ON TABLE erp_webhook.bank_statement IS
+  'one row per statement of a file and currency; opening + entries = closing held at import wherever the bank '
+  'gives both';
+COMMENT ON COLUMN erp_webhook.bank_statement.to_date IS
+  'the last day the statement speaks about: a payout due by then that it does not show is missing at the bank';
 
 CREATE TABLE erp_webhook.bank_entry (
   company_id int NOT NULL,
@@ -66,11 +69,16 @@ CREATE INDEX ON erp_webhook.bank_entry (company_id, booking_date);
 CREATE INDEX ON erp_webhook.bank_entry (company_id, end_to_end_id) WHERE end_to_end_id IS NOT NULL;
 CREATE INDEX ON erp_webhook.bank_entry (company_id, bank_ref) WHERE bank_ref IS NOT NULL;
 CREATE INDEX ON erp_webhook.bank_entry (company_id, batch_ref) WHERE batch_ref IS NOT NULL;
-COMMENT ON TABLE erp_webhook.bank_entry IS 'every booked entry of every imported statement, once, however many files repeat it';
-COMMENT ON COLUMN erp_webhook.bank_entry.object_ref IS 'what makes it this entry, and its name in the books: account, the bank''s reference and amount (else its content), and which of several equal ones';
+COMMENT ON TABLE erp_webhook.bank_entry IS
+  'every booked entry of every imported statement, once, however many files repeat it';
+COMMENT ON COLUMN erp_webhook.bank_entry.object_ref IS
+  'what makes it this entry, and its name in the books: account, the bank''s reference and amount (else its '
+  'content), and which of several equal ones';
 COMMENT ON COLUMN erp_webhook.bank_entry.amount IS 'signed: a credit is positive';
 COMMENT ON COLUMN erp_webhook.bank_entry.batch_ref IS 'the batch this entry is a part of';
-COMMENT ON COLUMN erp_webhook.bank_entry.counts IS 'false where another entry is the same money: a batch whose parts are known, or a repetition in a file that lacks the bank''s reference';
+COMMENT ON COLUMN erp_webhook.bank_entry.counts IS
+  'false where another entry is the same money: a batch whose parts are known, or a repetition in a file that '
+  'lacks the bank''s reference';
 
 CREATE TABLE erp_webhook.bank_account (
   company_id int NOT NULL,
@@ -78,7 +86,9 @@ CREATE TABLE erp_webhook.bank_account (
   name text NOT NULL CHECK (name <> ''),
   PRIMARY KEY (company_id, account)
 );
-COMMENT ON TABLE erp_webhook.bank_account IS 'which bank an account number of a statement is: its money is in the ledger account bank:<name>; an account without a row is bank';
+COMMENT ON TABLE erp_webhook.bank_account IS
+  'which bank an account number of a statement is: its money is in the ledger account bank:<name>; an account '
+  'without a row is bank';
 
 CREATE TABLE erp_webhook.csv_dialect (
   company_id int NOT NULL,
@@ -87,27 +97,36 @@ CREATE TABLE erp_webhook.csv_dialect (
   decimal_mark text NOT NULL DEFAULT '.' CHECK (decimal_mark IN ('.', ',')),
   date_format text NOT NULL CHECK (date_format ~ '^(YYYY|YY|MM|DD|[./ -])+$'),
   encoding text NOT NULL DEFAULT 'UTF8' CHECK (encoding IN ('UTF8', 'WIN1250', 'WIN1252', 'LATIN1', 'LATIN2', 'LATIN9')),
-  columns jsonb NOT NULL CHECK (columns ? 'booking_date' AND (columns ? 'amount' OR (columns ? 'credit' AND columns ? 'debit'))),
+  columns jsonb NOT NULL CHECK (columns ? 'booking_date'
+                                AND (columns ? 'amount' OR (columns ? 'credit' AND columns ? 'debit'))),
   shipped boolean NOT NULL DEFAULT false,
   PRIMARY KEY (company_id, dialect)
 );
-COMMENT ON TABLE erp_webhook.csv_dialect IS 'how a bank writes CSV; rows of company 0 come with the extension and serve everybody';
+COMMENT ON TABLE erp_webhook.csv_dialect IS
+  'how a bank writes CSV; rows of company 0 come with the extension and serve everybody';
 COMMENT ON COLUMN erp_webhook.csv_dialect.columns IS
-  'field → heading. Fields: account, booking_date, value_date, amount (or credit and debit), direction, currency, reference, counterparty, end_to_end_id, bank_ref; reference may be a list of headings, joined by a space';
+  'field → heading. Fields: account, booking_date, value_date, amount (or credit and debit), direction, currency, '
+  'reference, counterparty, end_to_end_id, bank_ref; reference may be a list of headings, joined by a space';
 
-INSERT INTO erp_webhook.csv_dialect (company_id, dialect, separator, decimal_mark, date_format, encoding, columns, shipped) VALUES
-  (0, 'de', ';', ',', 'DD.MM.YY', 'WIN1252', '{"account": "Auftragskonto", "booking_date": "Buchungstag", "value_date": "Valutadatum",
+INSERT INTO erp_webhook.csv_dialect (company_id, dialect, separator, decimal_mark, date_format, encoding, columns,
+                                     shipped) VALUES
+  (0, 'de', ';', ',', 'DD.MM.YY', 'WIN1252',
+   '{"account": "Auftragskonto", "booking_date": "Buchungstag", "value_date": "Valutadatum",
     "reference": "Verwendungszweck", "counterparty": "Beguenstigter/Zahlungspflichtiger", "end_to_end_id": "End-to-End",
     "amount": "Betrag", "currency": "Waehrung"}', true),
-  (0, 'de-camt', ';', ',', 'DD.MM.YY', 'WIN1252', '{"account": "Auftragskonto", "booking_date": "Buchungstag", "value_date": "Valutadatum",
+  (0, 'de-camt', ';', ',', 'DD.MM.YY', 'WIN1252',
+   '{"account": "Auftragskonto", "booking_date": "Buchungstag", "value_date": "Valutadatum",
     "reference": "Verwendungszweck", "counterparty": "Beguenstigter/Zahlungspflichtiger",
     "end_to_end_id": "Kundenreferenz (End-to-End)", "amount": "Betrag", "currency": "Waehrung"}', true),
-  (0, 'nl', ',', ',', 'YYYY-MM-DD', 'LATIN1', '{"account": "IBAN/BBAN", "booking_date": "Datum", "value_date": "Rentedatum", "bank_ref": "Volgnr",
+  (0, 'nl', ',', ',', 'YYYY-MM-DD', 'LATIN1',
+   '{"account": "IBAN/BBAN", "booking_date": "Datum", "value_date": "Rentedatum", "bank_ref": "Volgnr",
     "reference": ["Omschrijving-1", "Omschrijving-2", "Omschrijving-3"], "counterparty": "Naam tegenpartij",
     "end_to_end_id": "Transactiereferentie", "amount": "Bedrag", "currency": "Munt"}', true),
-  (0, 'wise', ',', '.', 'DD-MM-YYYY', 'UTF8', '{"booking_date": "Date", "bank_ref": "TransferWise ID", "reference": "Description",
+  (0, 'wise', ',', '.', 'DD-MM-YYYY', 'UTF8',
+   '{"booking_date": "Date", "bank_ref": "TransferWise ID", "reference": "Description",
     "counterparty": "Payer Name", "end_to_end_id": "Payment Reference", "amount": "Amount", "currency": "Currency"}', true),
-  (0, 'plain', ',', '.', 'YYYY-MM-DD', 'UTF8', '{"account": "account", "booking_date": "booking_date", "value_date": "value_date",
+  (0, 'plain', ',', '.', 'YYYY-MM-DD', 'UTF8',
+   '{"account": "account", "booking_date": "booking_date", "value_date": "value_date",
     "reference": "reference", "counterparty": "counterparty", "end_to_end_id": "end_to_end_id", "bank_ref": "bank_ref",
     "amount": "amount", "currency": "currency"}', true);
 
@@ -125,11 +144,15 @@ CREATE TABLE erp_webhook.match_rule (
   PRIMARY KEY (company_id, ordinal)
 );
 COMMENT ON TABLE erp_webhook.match_rule IS
-  'how a company finds the bank line of a payout, tried in order; company 0 holds the rules of those who have none of their own';
+  'how a company finds the bank line of a payout, tried in order; company 0 holds the rules of those who have none of '
+  'their own';
 COMMENT ON COLUMN erp_webhook.match_rule.shape IS
-  'reference: the line names the payout; one_to_one: same amount; one_to_many: several lines together pay one payout; many_to_one: one line pays several payouts of a source';
-COMMENT ON COLUMN erp_webhook.match_rule.counterparty IS 'a regular expression, case-insensitive, that the line''s counterparty must match';
-COMMENT ON COLUMN erp_webhook.match_rule.tolerance IS 'how far the amounts may differ and still be the same money; the difference stays visible';
+  'reference: the line names the payout; one_to_one: same amount; one_to_many: several lines together pay one payout; '
+  'many_to_one: one line pays several payouts of a source';
+COMMENT ON COLUMN erp_webhook.match_rule.counterparty IS
+  'a regular expression, case-insensitive, that the line''s counterparty must match';
+COMMENT ON COLUMN erp_webhook.match_rule.tolerance IS
+  'how far the amounts may differ and still be the same money; the difference stays visible';
 
 INSERT INTO erp_webhook.match_rule (company_id, ordinal, name, shape) VALUES
   (0, 10, 'the line names the payout', 'reference'),
@@ -145,7 +168,9 @@ CREATE TABLE erp_webhook.line_rule (
   PRIMARY KEY (company_id, ordinal)
 );
 COMMENT ON TABLE erp_webhook.line_rule IS
-  'debits of the bank that name no customer: whose counterparty or text matches the pattern (a regular expression, case-insensitive) goes to the account instead of bank_unassigned; the first in order. settle_again() applies a new rule to old lines';
+  'debits of the bank that name no customer: whose counterparty or text matches the pattern (a regular expression, '
+  'case-insensitive) goes to the account instead of bank_unassigned; the first in order. settle_again() applies a new '
+  'rule to old lines';
 
 -- Derived, so that matching and reports cost the days they are about: each payout and bank line as its facts and the
 -- statements describe it, on the day its money moves at the bank.
@@ -172,11 +197,15 @@ CREATE INDEX ON erp_webhook.bank_item (company_id, booked_on);
 CREATE INDEX ON erp_webhook.bank_item (company_id, currency, day, amount);
 CREATE INDEX ON erp_webhook.bank_item (company_id, bank_ref) WHERE bank_ref IS NOT NULL;
 CREATE INDEX ON erp_webhook.bank_item (company_id, end_to_end_id) WHERE end_to_end_id IS NOT NULL;
-COMMENT ON TABLE erp_webhook.bank_item IS 'derived: payouts (scheduled, paid, failed) and bank lines (booked, reversed; repeated: another line is the same money) as matching sees them';
+COMMENT ON TABLE erp_webhook.bank_item IS
+  'derived: payouts (scheduled, paid, failed) and bank lines (booked, reversed; repeated: another line is the same '
+  'money) as matching sees them';
 COMMENT ON COLUMN erp_webhook.bank_item.day IS 'value date where one is known, else the day of the facts';
-COMMENT ON COLUMN erp_webhook.bank_item.booked_on IS 'the day a report shows it: a line''s booking date; of all else the same as day';
+COMMENT ON COLUMN erp_webhook.bank_item.booked_on IS
+  'the day a report shows it: a line''s booking date; of all else the same as day';
 COMMENT ON COLUMN erp_webhook.bank_item.payer IS 'a line''s counterparty, letters and digits only';
-COMMENT ON COLUMN erp_webhook.bank_item.says_whose IS 'a bank event that names an invoice, receipt or customer: no payout, whatever its amount, unless it names one';
+COMMENT ON COLUMN erp_webhook.bank_item.says_whose IS
+  'a bank event that names an invoice, receipt or customer: no payout, whatever its amount, unless it names one';
 COMMENT ON COLUMN erp_webhook.bank_item.amount IS 'signed, as the bank account sees it; NULL where no fact says it yet';
 
 CREATE FUNCTION erp_webhook.plain_name(written text) RETURNS text
@@ -192,7 +221,8 @@ CREATE TABLE erp_webhook.bank_name (
   object_ref text NOT NULL,
   PRIMARY KEY (company_id, name, source_id, object_ref)
 );
-COMMENT ON TABLE erp_webhook.bank_name IS 'derived: the words of each bank line that may name a payout, letters and digits only, upper case';
+COMMENT ON TABLE erp_webhook.bank_name IS
+  'derived: the words of each bank line that may name a payout, letters and digits only, upper case';
 
 -- Both ends are objects of the books: the line is a bank object (of a statement, source 0, or of a bank's webhook).
 CREATE TABLE erp_webhook.bank_match (
@@ -209,7 +239,8 @@ CREATE TABLE erp_webhook.bank_match (
   PRIMARY KEY (company_id, line_source, line_ref, source_id, payout_ref, currency)
 );
 CREATE INDEX ON erp_webhook.bank_match (company_id, source_id, payout_ref, currency);
-COMMENT ON TABLE erp_webhook.bank_match IS 'which bank line brings which payout: what the rules and the decisions by hand come to today';
+COMMENT ON TABLE erp_webhook.bank_match IS
+  'which bank line brings which payout: what the rules and the decisions by hand come to today';
 COMMENT ON COLUMN erp_webhook.bank_match.amount IS 'how much of the line this payout gets, signed, in the line''s currency';
 COMMENT ON COLUMN erp_webhook.bank_match.currency IS 'the payout''s';
 
@@ -223,7 +254,8 @@ CREATE TABLE erp_webhook.bank_twin (
   PRIMARY KEY (company_id, line_ref),
   UNIQUE (company_id, source_id, object_ref)
 );
-COMMENT ON TABLE erp_webhook.bank_twin IS 'which statement line (of source 0) is the same money as which bank event of another source';
+COMMENT ON TABLE erp_webhook.bank_twin IS
+  'which statement line (of source 0) is the same money as which bank event of another source';
 
 CREATE TABLE erp_webhook.bank_decision (
   company_id int NOT NULL,
@@ -245,7 +277,8 @@ CREATE TABLE erp_webhook.bank_decision (
 CREATE INDEX ON erp_webhook.bank_decision (company_id, line_source, line_ref);
 CREATE INDEX ON erp_webhook.bank_decision (company_id, source_id, payout_ref, currency);
 COMMENT ON TABLE erp_webhook.bank_decision IS
-  'what a person decided about a bank line and a payout, with who and why; the latest about a pair holds, and of a difference the latest about the payout; rows are only added';
+  'what a person decided about a bank line and a payout, with who and why; the latest about a pair holds, and of a '
+  'difference the latest about the payout; rows are only added';
 CREATE TRIGGER bank_decision_is_evidence BEFORE UPDATE OR DELETE OR TRUNCATE ON erp_webhook.bank_decision
   FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.forbid('Decide again: the latest decision holds.');
 
@@ -260,7 +293,8 @@ CREATE TABLE erp_webhook.exception_assignment (
   PRIMARY KEY (company_id, assignment_id)
 );
 CREATE INDEX ON erp_webhook.exception_assignment (company_id, item);
-COMMENT ON TABLE erp_webhook.exception_assignment IS 'who looks after an open item of the reconciliation; the latest row of an item holds';
+COMMENT ON TABLE erp_webhook.exception_assignment IS
+  'who looks after an open item of the reconciliation; the latest row of an item holds';
 
 CREATE TABLE erp_webhook.planned_cash (
   company_id int NOT NULL,
@@ -274,7 +308,9 @@ CREATE TABLE erp_webhook.planned_cash (
   PRIMARY KEY (company_id, planned_id)
 );
 CREATE INDEX ON erp_webhook.planned_cash (company_id, due_on);
-COMMENT ON TABLE erp_webhook.planned_cash IS 'money the company itself expects to pay (negative) or receive: rent, wages, tax; set came_on when it has happened';
+COMMENT ON TABLE erp_webhook.planned_cash IS
+  'money the company itself expects to pay (negative) or receive: rent, wages, tax; set came_on when it has '
+  'happened';
 
 CREATE TABLE erp_webhook.kept_forecast (
   company_id int NOT NULL,
@@ -287,7 +323,8 @@ CREATE TABLE erp_webhook.kept_forecast (
   closing erp_webhook.amount NOT NULL,
   PRIMARY KEY (company_id, made_on, day, currency, scenario)
 );
-COMMENT ON TABLE erp_webhook.kept_forecast IS 'what was forecast on made_on for day, kept by keep_forecast() to be held against what came';
+COMMENT ON TABLE erp_webhook.kept_forecast IS
+  'what was forecast on made_on for day, kept by keep_forecast() to be held against what came';
 
 CREATE TRIGGER bank_file_is_evidence BEFORE UPDATE OR DELETE OR TRUNCATE ON erp_webhook.bank_file
   FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.forbid();
@@ -302,7 +339,8 @@ CREATE TYPE erp_webhook.statement_record AS (
   from_date date, to_date date, opening numeric, closing numeric,
   booking_date date, value_date date, amount numeric, reference text, counterparty text,
   end_to_end_id text, bank_ref text, batch_ref text, reversal boolean);
-COMMENT ON TYPE erp_webhook.statement_record IS 'a statement (what = statement: dates and balances) or a booked entry of one (what = entry), as the file says';
+COMMENT ON TYPE erp_webhook.statement_record IS
+  'a statement (what = statement: dates and balances) or a booked entry of one (what = entry), as the file says';
 
 DO $$
 DECLARE t text;

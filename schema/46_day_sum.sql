@@ -17,7 +17,8 @@ CREATE TABLE erp_webhook.day_sum (
   amount erp_webhook.amount NOT NULL,
   PRIMARY KEY (company_id, booked_on, object, debit, credit, currency)
 );
-COMMENT ON TABLE erp_webhook.day_sum IS 'derived: what the entries of the vouchers summed so far come to, by day, kind of object, accounts and currency';
+COMMENT ON TABLE erp_webhook.day_sum IS
+  'derived: what the entries of the vouchers summed so far come to, by day, kind of object, accounts and currency';
 
 CREATE TABLE erp_webhook.day_sum_state (
   company_id int NOT NULL,
@@ -27,7 +28,8 @@ CREATE TABLE erp_webhook.day_sum_state (
   PRIMARY KEY (company_id)
 );
 COMMENT ON TABLE erp_webhook.day_sum_state IS 'how far day_sum goes: every voucher up to upto is in it, none after';
-COMMENT ON COLUMN erp_webhook.day_sum_state.pending IS 'the last voucher number that had been given when pending_xid was the next transaction id';
+COMMENT ON COLUMN erp_webhook.day_sum_state.pending IS
+  'the last voucher number that had been given when pending_xid was the next transaction id';
 
 SELECT pg_catalog.pg_extension_config_dump('erp_webhook.day_sum', '');
 SELECT pg_catalog.pg_extension_config_dump('erp_webhook.day_sum_state', '');

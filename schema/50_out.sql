@@ -31,9 +31,11 @@ CREATE TABLE erp_webhook.subscriber (
   PRIMARY KEY (company_id, subscriber_id),
   UNIQUE (company_id, name)
 );
-COMMENT ON TABLE erp_webhook.subscriber IS 'who is told: by HTTPS (Standard Webhooks), or inside the database (url notify:<channel>)';
+COMMENT ON TABLE erp_webhook.subscriber IS
+  'who is told: by HTTPS (Standard Webhooks), or inside the database (url notify:<channel>)';
 COMMENT ON COLUMN erp_webhook.subscriber.kinds IS 'kinds wanted: exact, a prefix ending in .*, or * for all';
-COMMENT ON COLUMN erp_webhook.subscriber.failures IS 'failed tries since the last success; a failing subscriber is tried one message at a time';
+COMMENT ON COLUMN erp_webhook.subscriber.failures IS
+  'failed tries since the last success; a failing subscriber is tried one message at a time';
 
 CREATE TABLE erp_webhook.subscriber_secret (
   company_id    int NOT NULL,
@@ -58,7 +60,8 @@ CREATE TABLE erp_webhook.message (
   created_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (company_id, message_id)
 );
-COMMENT ON TABLE erp_webhook.message IS 'what happened, to be told to whoever asked; the webhook-id is msg_<wire_id>, the same at every try';
+COMMENT ON TABLE erp_webhook.message IS
+  'what happened, to be told to whoever asked; the webhook-id is msg_<wire_id>, the same at every try';
 
 CREATE TABLE erp_webhook.dispatch (
   company_id    int NOT NULL,
@@ -122,7 +125,8 @@ CREATE TABLE erp_webhook.pull_cursor (
   PRIMARY KEY (company_id, source_id, stream)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE erp_webhook.pull_cursor IS 'how far each list of each provider has been read';
-COMMENT ON COLUMN erp_webhook.pull_cursor.since IS 'everything before this time has been seen; a run starts a little before it';
+COMMENT ON COLUMN erp_webhook.pull_cursor.since IS
+  'everything before this time has been seen; a run starts a little before it';
 COMMENT ON COLUMN erp_webhook.pull_cursor.page IS 'the next page of the run under way; NULL: none is';
 COMMENT ON COLUMN erp_webhook.pull_cursor.seen IS 'digests of this run''s pages: a page that comes again is a loop';
 COMMENT ON COLUMN erp_webhook.pull_cursor.found IS 'events only pulling brought: what the webhooks missed';
@@ -166,7 +170,8 @@ CREATE TABLE erp_webhook.fetched_key (
   fetched_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (company_id, source_id, key_id)
 );
-COMMENT ON TABLE erp_webhook.fetched_key IS 'certificates, PEM keys and JWKs by the name a delivery gives them (key id or certificate URL)';
+COMMENT ON TABLE erp_webhook.fetched_key IS
+  'certificates, PEM keys and JWKs by the name a delivery gives them (key id or certificate URL)';
 
 -- A delivery whose key is not there yet: kept apart, without effect, until the key decides.
 --

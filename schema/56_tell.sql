@@ -15,21 +15,29 @@ DECLARE
   told record;
 BEGIN
   SELECT array_agg(q.kind ORDER BY n.event_id) AS kinds,
-         array_agg(CASE WHEN n.state = 'quarantined' THEN 'event' ELSE split_part(n.kind, '.', 1) END ORDER BY n.event_id) AS objects,
-         array_agg(CASE WHEN n.state = 'quarantined' THEN n.event_id::text ELSE coalesce(n.object_ref, n.external_id) END ORDER BY n.event_id) AS refs,
-         array_agg(jsonb_strip_nulls(jsonb_build_object('event_id', n.event_id, 'external_id', n.external_id, 'kind', n.kind, 'reason', n.reason,
-           'object_ref', n.object_ref, 'payment_ref', n.payment_ref, 'payout_ref', n.payout_ref, 'amount', n.amount::text, 'currency', n.currency,
-           'references', to_jsonb(n.correlation), 'occurred_at', n.occurred_at, 'value_date', n.value_date)) ORDER BY n.event_id) AS payloads
+         array_agg(CASE WHEN n.state = 'quarantined' THEN 'event' ELSE split_part(n.kind, '.', 1) END
+                   ORDER BY n.event_id) AS objects,
+         array_agg(CASE WHEN n.state = 'quarantined' THEN n.event_id::text ELSE coalesce(n.object_ref, n.external_id) END
+                   ORDER BY n.event_id) AS refs,
+         array_agg(jsonb_strip_nulls(jsonb_build_object('event_id', n.event_id, 'external_id', n.external_id, 'kind',
+                                                        n.kind, 'reason', n.reason,
+           'object_ref', n.object_ref, 'payment_ref', n.payment_ref, 'payout_ref', n.payout_ref, 'amount', n.amount::text,
+           'currency', n.currency,
+           'references', to_jsonb(n.correlation), 'occurred_at', n.occurred_at, 'value_date',
+           n.value_date)) ORDER BY n.event_id) AS payloads
     INTO told
-  FROM unnest(events) n, LATERAL (SELECT CASE WHEN n.state = 'quarantined' THEN 'event.quarantined' ELSE n.kind END AS kind) q
-  WHERE n.state = 'quarantined' OR n.state = 'applied' AND n.kind IN ('payment.failed', 'payment.reversed', 'refund.succeeded', 'refund.failed',
+  FROM unnest(events) n,
+  LATERAL (SELECT CASE WHEN n.state = 'quarantined' THEN 'event.quarantined' ELSE n.kind END AS kind) q
+  WHERE n.state = 'quarantined' OR n.state = 'applied'
+    AND n.kind IN ('payment.failed', 'payment.reversed', 'refund.succeeded', 'refund.failed',
     'dispute.opened', 'dispute.withdrawn', 'dispute.reinstated', 'payout.scheduled', 'payout.paid', 'payout.failed');
   IF told.kinds IS NOT NULL THEN
     PERFORM erp_webhook.notify_all(company_id, told.kinds, told.objects, told.refs, told.payloads);
   END IF;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.tell_of(int, erp_webhook.event[]) IS 'queue messages about those of these events that somebody should hear of';
+COMMENT ON FUNCTION erp_webhook.tell_of(int, erp_webhook.event[]) IS
+  'queue messages about those of these events that somebody should hear of';
 
 CREATE FUNCTION erp_webhook.tell_events() RETURNS trigger
 LANGUAGE plpgsql
@@ -41,7 +49,8 @@ BEGIN
   IF erp_webhook.restoring() OR NOT EXISTS (SELECT FROM erp_webhook.subscriber s WHERE s.state = 'active') THEN
     RETURN NULL;
   END IF;
-  FOR fresh IN SELECT n.company_id, array_agg(n::erp_webhook.event) AS events FROM new_event n GROUP BY n.company_id ORDER BY n.company_id LOOP
+  FOR fresh IN SELECT n.company_id,
+  array_agg(n::erp_webhook.event) AS events FROM new_event n GROUP BY n.company_id ORDER BY n.company_id LOOP
     PERFORM erp_webhook.tell_of(fresh.company_id, fresh.events);
   END LOOP;
   RETURN NULL;
@@ -89,8 +98,10 @@ BEGIN
     RETURN NULL;
   END IF;
   FOR told IN
-    SELECT n.company_id, array_agg('invoice.' || n.state ORDER BY n.invoice_id) AS kinds, array_agg('invoice'::text ORDER BY n.invoice_id) AS objects,
-           array_agg(n.number ORDER BY n.invoice_id) AS refs, array_agg(jsonb_build_object('invoice', n.number, 'currency', n.currency, 'total', n.total::text,
+    SELECT n.company_id, array_agg('invoice.' || n.state ORDER BY n.invoice_id) AS kinds,
+           array_agg('invoice'::text ORDER BY n.invoice_id) AS objects,
+           array_agg(n.number ORDER BY n.invoice_id) AS refs,
+           array_agg(jsonb_build_object('invoice', n.number, 'currency', n.currency, 'total', n.total::text,
              'paid', n.paid::text, 'credited', n.credited::text) ORDER BY n.invoice_id) AS payloads
     FROM new_invoice n JOIN old_invoice o ON o.company_id = n.company_id AND o.invoice_id = n.invoice_id
     WHERE n.state IN ('paid', 'credited') AND o.state <> n.state
@@ -101,7 +112,8 @@ BEGIN
   RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.tell_invoices() IS 'trigger: queues messages about invoices that have become paid or credited';
+COMMENT ON FUNCTION erp_webhook.tell_invoices() IS
+  'trigger: queues messages about invoices that have become paid or credited';
 CREATE TRIGGER tell_invoices AFTER UPDATE ON erp_webhook.invoice
   REFERENCING OLD TABLE AS old_invoice NEW TABLE AS new_invoice
   FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.tell_invoices();

@@ -28,17 +28,20 @@ BEGIN
   RETURN scheme - 'like';
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.provider_scheme(text) IS 'the scheme of a provider with `like` resolved; NULL where there is none';
+COMMENT ON FUNCTION erp_webhook.provider_scheme(text) IS
+  'the scheme of a provider with `like` resolved; NULL where there is none';
 
 CREATE FUNCTION erp_webhook.check_source(source text) RETURNS void
 LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'erp_webhook_check_source';
-COMMENT ON FUNCTION erp_webhook.check_source(text) IS 'raises what is wrong with the configuration of a source, as ingest would find it';
+COMMENT ON FUNCTION erp_webhook.check_source(text) IS
+  'raises what is wrong with the configuration of a source, as ingest would find it';
 
 CREATE FUNCTION erp_webhook.check_secret(source text, secret text, purpose text) RETURNS void
 LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'erp_webhook_check_secret';
-COMMENT ON FUNCTION erp_webhook.check_secret(text, text, text) IS 'raises where a secret cannot serve its purpose at this source';
+COMMENT ON FUNCTION erp_webhook.check_secret(text, text, text) IS
+  'raises where a secret cannot serve its purpose at this source';
 
 CREATE FUNCTION erp_webhook.seal(kind text, company_id int, owner_id int, secret_id int, purpose text, secret text,
   OUT sealed bytea, OUT key_name text)
@@ -79,7 +82,8 @@ BEGIN
   END IF;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.check_named(int) IS 'in a function that runs as the owner: may the caller name this company?';
+COMMENT ON FUNCTION erp_webhook.check_named(int) IS
+  'in a function that runs as the owner: may the caller name this company?';
 
 CREATE FUNCTION erp_webhook.find_company(company text) RETURNS int
 LANGUAGE plpgsql VOLATILE
@@ -103,7 +107,8 @@ BEGIN
   RETURN found_id;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.find_company(text) IS 'the id of a company; the company "default" (EUR) is made when it is first asked for';
+COMMENT ON FUNCTION erp_webhook.find_company(text) IS
+  'the id of a company; the company "default" (EUR) is made when it is first asked for';
 
 CREATE FUNCTION erp_webhook.find_source(source text) RETURNS erp_webhook.source
 LANGUAGE plpgsql STABLE
@@ -124,7 +129,9 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.find_source(text) IS 'the row of a source by its name';
 
-CREATE FUNCTION erp_webhook.add_source(source text, provider text, company text DEFAULT 'default', settings jsonb DEFAULT '{}') RETURNS int
+CREATE FUNCTION erp_webhook.add_source(source text, provider text, company text DEFAULT 'default',
+                                       settings jsonb DEFAULT '{}')
+RETURNS int
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -146,7 +153,8 @@ BEGIN
   SELECT p.* INTO kind FROM erp_webhook.provider p WHERE p.provider = add_source.provider;
   IF kind.provider IS NULL THEN
     RAISE EXCEPTION 'provider "%" does not exist', provider
-      USING ERRCODE = 'undefined_object', HINT = 'SELECT provider FROM erp_webhook.provider lists those that do; another is one row more.';
+      USING ERRCODE = 'undefined_object',
+      HINT = 'SELECT provider FROM erp_webhook.provider lists those that do; another is one row more.';
   END IF;
   owner_id := erp_webhook.find_company(company);
   IF EXISTS (SELECT FROM erp_webhook.source_name n WHERE n.name = add_source.source) THEN
@@ -159,16 +167,20 @@ BEGIN
   INSERT INTO erp_webhook.source_name (name, company_id, source_id) VALUES (add_source.source, owner_id, made);
   PERFORM erp_webhook.check_source(source);
   IF kind.trust = 'confirm' THEN
-    RAISE WARNING 'signatures of % do not prove what its events say: those of source "%" wait until they are confirmed', provider, source
-      USING HINT = 'The worker confirms an event by reading its object again, with a secret of purpose "api"; set_trust() decides otherwise.';
+    RAISE WARNING 'signatures of % do not prove what its events say: those of source "%" wait until they are confirmed',
+    provider, source
+      USING
+        HINT = 'The worker confirms an event by reading its object again, with a secret of purpose "api"; set_trust() decides otherwise.';
   END IF;
   RETURN made;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.add_source(text, text, text, jsonb) IS 'an account at a provider; its hooks arrive at /hooks/<source>';
+COMMENT ON FUNCTION erp_webhook.add_source(text, text, text, jsonb) IS
+  'an account at a provider; its hooks arrive at /hooks/<source>';
 
 -- A secret added "from now" was handed out by the provider earlier, and may have signed what arrives late.
-CREATE FUNCTION erp_webhook.add_secret(source text, secret text, valid_from timestamptz DEFAULT now(), valid_until timestamptz DEFAULT NULL,
+CREATE FUNCTION erp_webhook.add_secret(source text, secret text, valid_from timestamptz DEFAULT now(),
+                                       valid_until timestamptz DEFAULT NULL,
   key_id text DEFAULT NULL, purpose text DEFAULT 'verify') RETURNS int
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -199,7 +211,8 @@ COMMENT ON FUNCTION erp_webhook.add_secret(text, text, timestamptz, timestamptz,
   'a key of a source, sealed; a literal can reach the server log, so add_secret_file() is the safer way';
 
 -- Runs as the caller, so it reads only what pg_read_server_files lets him read.
-CREATE FUNCTION erp_webhook.add_secret_file(source text, path text, valid_from timestamptz DEFAULT now(), valid_until timestamptz DEFAULT NULL,
+CREATE FUNCTION erp_webhook.add_secret_file(source text, path text, valid_from timestamptz DEFAULT now(),
+                                            valid_until timestamptz DEFAULT NULL,
   key_id text DEFAULT NULL, purpose text DEFAULT 'verify') RETURNS int
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -224,7 +237,8 @@ BEGIN
   RETURN erp_webhook.add_secret(source, secret);
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.rotate_secret(text, text, interval) IS 'a new key for verification; those before it stay valid for the overlap';
+COMMENT ON FUNCTION erp_webhook.rotate_secret(text, text, interval) IS
+  'a new key for verification; those before it stay valid for the overlap';
 
 CREATE FUNCTION erp_webhook.set_trust(source text, trust text) RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -238,10 +252,12 @@ BEGIN
   END IF;
   IF trust = 'full' AND (SELECT p.trust FROM erp_webhook.provider p WHERE p.provider = target.provider) = 'confirm' THEN
     RAISE WARNING 'signatures of % do not prove what its events say: source "%" will post money on the word of whoever can reach its URL',
-      target.provider, source USING HINT = 'Under trust "confirm" an event counts once the object was read again from the provider.';
+      target.provider,
+      source USING HINT = 'Under trust "confirm" an event counts once the object was read again from the provider.';
   END IF;
   UPDATE erp_webhook.source s SET trust = set_trust.trust
   WHERE s.company_id = target.company_id AND s.source_id = target.source_id;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.set_trust(text, text) IS 'full: what a source says counts once proven; confirm: once read again from the provider';
+COMMENT ON FUNCTION erp_webhook.set_trust(text, text) IS
+  'full: what a source says counts once proven; confirm: once read again from the provider';

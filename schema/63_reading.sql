@@ -32,7 +32,8 @@ AS $$
                             ORDER BY e.shipped, e.ordinal), '[]')
   FROM erp_webhook.provider_event e WHERE e.provider = $1
 $$;
-COMMENT ON FUNCTION erp_webhook.provider_events(text) IS 'the event rows of a provider as one list, in the order they are tried';
+COMMENT ON FUNCTION erp_webhook.provider_events(text) IS
+  'the event rows of a provider as one list, in the order they are tried';
 
 -- Minor units are rows: what a provider's own say goes before its file, and the digits of a currency that a user added for
 -- all providers ('*') before the default of two.
@@ -49,7 +50,8 @@ AS $$
                           FROM erp_webhook.provider_currency c WHERE c.provider = '*' AND NOT c.shipped), '{}')))
   FROM erp_webhook.provider p WHERE p.provider = $1
 $$;
-COMMENT ON FUNCTION erp_webhook.provider_reading(text) IS 'how a provider''s bodies are read, with the minor units of its currencies';
+COMMENT ON FUNCTION erp_webhook.provider_reading(text) IS
+  'how a provider''s bodies are read, with the minor units of its currencies';
 
 -- References as settlement reads them (SETTLEMENT.md 2.5): the whole string where such an invoice exists, else its parts.
 CREATE FUNCTION erp_webhook.split_references(company int, refs text[]) RETURNS text[]

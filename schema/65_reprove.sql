@@ -27,7 +27,8 @@ BEGIN
   WHERE x.company_id = owner_id AND x.delivery_id = e.delivery_id AND x.received_at = e.received_at;
   IF d.delivery_id IS NULL THEN
     RAISE EXCEPTION 'the delivery of event % is not kept', event_id
-      USING ERRCODE = 'no_data_found', HINT = 'Its month was dropped (erp_webhook.keep_deliveries), or the event was made here.';
+      USING ERRCODE = 'no_data_found',
+      HINT = 'Its month was dropped (erp_webhook.keep_deliveries), or the event was made here.';
   END IF;
   SELECT x.* INTO s FROM erp_webhook.source x WHERE x.company_id = owner_id AND x.source_id = e.source_id;
   -- A static credential proves a sender, not bytes, and is not kept; what we fetched ourselves nobody signed.
@@ -37,4 +38,5 @@ BEGIN
   RETURN erp_webhook.verify_stored(s.name, d.headers::jsonb, d.body, d.method, d.url, d.received_at);
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.reprove(text, bigint) IS 'verify the stored bytes of an event again, as of the moment they were received';
+COMMENT ON FUNCTION erp_webhook.reprove(text, bigint) IS
+  'verify the stored bytes of an event again, as of the moment they were received';

@@ -19,13 +19,15 @@ BEGIN
            coalesce(count(*) FILTER (WHERE ended = E'\n') OVER before_, 0) AS record
     FROM token WINDOW before_ AS (ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
   SELECT min(p.line)::int,
-         array_agg(CASE WHEN written LIKE '"%' THEN replace(substr(written, 2, length(written) - 2), '""', '"') ELSE written END ORDER BY n)
+         array_agg(CASE WHEN written LIKE '"%' THEN replace(substr(written, 2, length(written) - 2), '""', '"')
+                        ELSE written END ORDER BY n)
   FROM placed p GROUP BY record HAVING count(*) > 1 OR max(written) <> '' ORDER BY record;
 
   -- What the pattern passed over is a quote that does not belong: removing all that was read must leave nothing.
   IF regexp_replace(whole, '("(?:[^"]|"")*"|[^"\n' || sep || ']*)(' || sep || '|\n)', '', 'g') <> '' THEN
     stray := regexp_instr(whole, '(^|[\n' || sep || '])([^"\n' || sep || ']+"|"(?:[^"]|"")*("[^"\n' || sep || ']|$))');
-    PERFORM erp_webhook.refuse_statement(1 + regexp_count(left(whole, greatest(stray, 1)), E'\n'), 'a quote that is not closed, or stands inside a field');
+    PERFORM erp_webhook.refuse_statement(1 + regexp_count(left(whole, greatest(stray, 1)), E'\n'),
+                                         'a quote that is not closed, or stands inside a field');
   END IF;
 END
 $$;
@@ -38,10 +40,13 @@ RETURN (
   WITH wanted AS (
     SELECT c.key, h.heading, h.n, array_position(headings, h.heading) AS place
     FROM jsonb_each(columns) c,
-         jsonb_array_elements_text(CASE jsonb_typeof(c.value) WHEN 'array' THEN c.value ELSE jsonb_build_array(c.value) END) WITH ORDINALITY AS h (heading, n))
+         jsonb_array_elements_text(CASE jsonb_typeof(c.value) WHEN 'array' THEN c.value
+                                        ELSE jsonb_build_array(c.value) END) WITH ORDINALITY AS h (heading, n))
   SELECT CASE WHEN bool_and(place IS NOT NULL) FILTER (WHERE key IN ('booking_date', 'amount', 'credit', 'debit', 'direction'))
               THEN jsonb_object_agg(key, places) FILTER (WHERE places <> '[]') END
-  FROM (SELECT key, min(place) AS place, coalesce(jsonb_agg(place ORDER BY n) FILTER (WHERE place IS NOT NULL), '[]') AS places FROM wanted GROUP BY key) AS found);
+  FROM (SELECT key, min(place) AS place,
+        coalesce(jsonb_agg(place ORDER BY n) FILTER (WHERE place IS NOT NULL),
+                 '[]') AS places FROM wanted GROUP BY key) AS found);
 COMMENT ON FUNCTION erp_webhook.csv_places(jsonb, text[]) IS 'field → places in a record, or NULL: not this dialect';
 
 CREATE FUNCTION erp_webhook.csv_value(fields text[], places jsonb, field text) RETURNS text
@@ -62,13 +67,15 @@ DECLARE
 BEGIN
   FOR d IN
     SELECT * FROM erp_webhook.csv_dialect c
-    WHERE c.company_id IN (csv_dialect_of.company_id, 0) AND (csv_dialect_of.dialect IS NULL OR c.dialect = csv_dialect_of.dialect)
+    WHERE c.company_id IN (csv_dialect_of.company_id, 0)
+      AND (csv_dialect_of.dialect IS NULL OR c.dialect = csv_dialect_of.dialect)
     ORDER BY c.company_id = 0, (SELECT count(*) FROM jsonb_object_keys(c.columns)) DESC, c.dialect COLLATE "C"
   LOOP
     IF csv_dialect_of.dialect IS NOT NULL THEN RETURN d; END IF;
     -- Looked at loosely: a file of another separator is no error here. The reader itself is strict.
     headings := string_to_array(rtrim(split_part(convert_from(content, 'LATIN1'), E'\n', 1), E'\r'), d.separator);
-    headings := ARRAY(SELECT btrim(regexp_replace(h, '^\u00ef\u00bb\u00bf', ''), '"') FROM unnest(headings) WITH ORDINALITY t (h, n) ORDER BY n);
+    headings := ARRAY(SELECT btrim(regexp_replace(h, '^\u00ef\u00bb\u00bf', ''), '"')
+                      FROM unnest(headings) WITH ORDINALITY t (h, n) ORDER BY n);
     IF erp_webhook.csv_places(d.columns, headings) IS NOT NULL THEN RETURN d; END IF;
   END LOOP;
   IF csv_dialect_of.dialect IS NOT NULL THEN
@@ -79,7 +86,8 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.csv_dialect_of(int, text, bytea) IS 'the dialect a CSV file is written in';
 
-CREATE FUNCTION erp_webhook.csv_amount(fields text[], places jsonb, currency text, line int, d erp_webhook.csv_dialect) RETURNS numeric
+CREATE FUNCTION erp_webhook.csv_amount(fields text[], places jsonb, currency text, line int, d erp_webhook.csv_dialect)
+RETURNS numeric
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -88,9 +96,11 @@ AS $$
   FROM (VALUES ('amount'), ('credit'), ('debit')) c (field)
   WHERE places ? c.field AND (c.field = 'amount' OR erp_webhook.csv_value(fields, places, c.field) IS NOT NULL)
 $$;
-COMMENT ON FUNCTION erp_webhook.csv_amount(text[], jsonb, text, int, erp_webhook.csv_dialect) IS 'the signed amount of a record';
+COMMENT ON FUNCTION erp_webhook.csv_amount(text[], jsonb, text, int, erp_webhook.csv_dialect) IS
+  'the signed amount of a record';
 
-CREATE FUNCTION erp_webhook.read_csv(content bytea, d erp_webhook.csv_dialect, account text, currency text) RETURNS SETOF erp_webhook.statement_record
+CREATE FUNCTION erp_webhook.read_csv(content bytea, d erp_webhook.csv_dialect, account text, currency text)
+RETURNS SETOF erp_webhook.statement_record
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -114,15 +124,18 @@ BEGIN
       CONTINUE;
     END IF;
     IF cardinality(csv.fields) <> width THEN
-      PERFORM erp_webhook.refuse_statement(csv.line, format('%s fields where the headings are %s', cardinality(csv.fields), width));
+      PERFORM erp_webhook.refuse_statement(csv.line, format('%s fields where the headings are %s',
+                                                            cardinality(csv.fields), width));
     END IF;
     r := NULL;
     r.what := 'entry';
     r.line := csv.line;
     r.statement_no := 1;
     r.account := coalesce(erp_webhook.csv_value(csv.fields, places, 'account'), read_csv.account);
-    r.currency := erp_webhook.statement_currency(coalesce(erp_webhook.csv_value(csv.fields, places, 'currency'), read_csv.currency), csv.line);
-    r.booking_date := erp_webhook.statement_date(erp_webhook.csv_value(csv.fields, places, 'booking_date'), csv.line, d.date_format);
+    r.currency := erp_webhook.statement_currency(coalesce(erp_webhook.csv_value(csv.fields, places, 'currency'),
+                                                          read_csv.currency), csv.line);
+    r.booking_date := erp_webhook.statement_date(erp_webhook.csv_value(csv.fields, places, 'booking_date'), csv.line,
+                                                 d.date_format);
     r.value_date := erp_webhook.statement_date(coalesce(erp_webhook.csv_value(csv.fields, places, 'value_date'),
                                                         erp_webhook.csv_value(csv.fields, places, 'booking_date')), csv.line, d.date_format);
     r.amount := erp_webhook.csv_amount(csv.fields, places, r.currency, csv.line, d);
@@ -136,4 +149,5 @@ BEGIN
   END LOOP;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.read_csv(bytea, erp_webhook.csv_dialect, text, text) IS 'the entries of a CSV file; a line without its own account or currency takes those given';
+COMMENT ON FUNCTION erp_webhook.read_csv(bytea, erp_webhook.csv_dialect, text, text) IS
+  'the entries of a CSV file; a line without its own account or currency takes those given';

@@ -17,7 +17,8 @@ AS $$
          string_agg(regexp_replace(l, '^:\d\d[A-Z]?:', ''), E'\n' ORDER BY line)
   FROM numbered GROUP BY field ORDER BY 1
 $$;
-COMMENT ON FUNCTION erp_webhook.mt940_fields(text) IS 'the fields of an MT940 file with the line each begins on; wrapped lines stay joined by a line feed';
+COMMENT ON FUNCTION erp_webhook.mt940_fields(text) IS
+  'the fields of an MT940 file with the line each begins on; wrapped lines stay joined by a line feed';
 
 -- Codes between slashes (/EREF/…/NAME/…), numbered subfields (?20…?32…), or plain words. Wrapping is undone by joining what
 -- the bank cut at its line width, and by a blank where the line was shorter.
@@ -38,11 +39,13 @@ BEGIN
     reference := regexp_replace(reference, '^(USTD|STRD)//', '');
   ELSIF said ~ '^\d{3}\?|\?[0-9]{2}' THEN
     flat := replace(said, E'\n', '');
-    SELECT string_agg(m[2], '' ORDER BY n) FILTER (WHERE m[1] ~ '^(2\d|6[0-3])$'), string_agg(m[2], '' ORDER BY n) FILTER (WHERE m[1] IN ('32', '33'))
+    SELECT string_agg(m[2], '' ORDER BY n) FILTER (WHERE m[1] ~ '^(2\d|6[0-3])$'),
+           string_agg(m[2], '' ORDER BY n) FILTER (WHERE m[1] IN ('32', '33'))
     INTO purpose, counterparty
     FROM regexp_matches(flat, '\?(\d\d)([^?]*)', 'g') WITH ORDINALITY AS f (m, n);
     end_to_end_id := btrim(substring(purpose FROM 'EREF\+(.*?)(?:[A-Z]{4}\+|$)'));
-    reference := coalesce(btrim(substring(purpose FROM 'SVWZ\+(.*?)(?:(?:EREF|KREF|MREF|CRED|DEBT|ABWA|ABWE|IBAN|BIC)\+|$)')), purpose);
+    reference := coalesce(btrim(substring(purpose
+                                          FROM 'SVWZ\+(.*?)(?:(?:EREF|KREF|MREF|CRED|DEBT|ABWA|ABWE|IBAN|BIC)\+|$)')), purpose);
   ELSE
     reference := regexp_replace(regexp_replace(said, E'([^\n]{65})\n', '\1', 'g'), E' ?\n', ' ', 'g');
   END IF;
@@ -55,7 +58,8 @@ $$;
 COMMENT ON FUNCTION erp_webhook.mt940_details(text) IS 'id, counterparty and reference out of a :86: field';
 
 -- :61: value date, entry date (without a year), mark, amount, type, customer's reference, //bank's reference.
-CREATE FUNCTION erp_webhook.mt940_entry(said text, at_line int, head erp_webhook.statement_record) RETURNS erp_webhook.statement_record
+CREATE FUNCTION erp_webhook.mt940_entry(said text, at_line int, head erp_webhook.statement_record)
+RETURNS erp_webhook.statement_record
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -84,7 +88,8 @@ BEGIN
   RETURN r;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.mt940_entry(text, int, erp_webhook.statement_record) IS 'one :61: field; RC takes a credit back and RD a debit';
+COMMENT ON FUNCTION erp_webhook.mt940_entry(text, int, erp_webhook.statement_record) IS
+  'one :61: field; RC takes a credit back and RD a debit';
 
 CREATE FUNCTION erp_webhook.mt940_balance(said text, at_line int, OUT currency text, OUT day date, OUT amount numeric)
 LANGUAGE plpgsql STABLE

@@ -9,7 +9,8 @@ BEGIN
     USING ERRCODE = 'bad_copy_file_format', HINT = 'Nothing of the file was imported.';
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.refuse_statement(int, text) IS 'raises 22P04: the file is broken at this line, for this reason';
+COMMENT ON FUNCTION erp_webhook.refuse_statement(int, text) IS
+  'raises 22P04: the file is broken at this line, for this reason';
 
 -- Which line holds the first bytes that are not of this encoding; asked only once it is known that one does.
 CREATE FUNCTION erp_webhook.undecodable_line(content bytea, encoding text) RETURNS int
@@ -50,10 +51,12 @@ EXCEPTION WHEN data_exception THEN
   PERFORM erp_webhook.refuse_statement(erp_webhook.undecodable_line(content, encoding), format('not %s text', encoding));
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.statement_text(bytea, text) IS 'the text of a bank file; the byte order mark does not belong to it';
+COMMENT ON FUNCTION erp_webhook.statement_text(bytea, text) IS
+  'the text of a bank file; the byte order mark does not belong to it';
 
 -- Digits, one decimal mark, digits; grouping only as the dialect writes it. Nothing is ever rounded or guessed.
-CREATE FUNCTION erp_webhook.statement_amount(written text, currency text, line int, decimal_mark text DEFAULT '.') RETURNS numeric
+CREATE FUNCTION erp_webhook.statement_amount(written text, currency text, line int, decimal_mark text DEFAULT '.')
+RETURNS numeric
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -70,14 +73,16 @@ BEGIN
   IF said !~ ('^[+-]?\d{1,20}([' || decimal_mark || ']\d*)?$') OR said IS NULL THEN
     PERFORM erp_webhook.refuse_statement(line, format('"%s" is not an amount', coalesce(left(written, 40), '')));
   END IF;
-  SELECT c.digits INTO digits FROM erp_webhook.provider_currency c WHERE c.provider = '*' AND c.currency = statement_amount.currency ORDER BY shipped LIMIT 1;
+  SELECT c.digits
+  INTO digits FROM erp_webhook.provider_currency c WHERE c.provider = '*' AND c.currency = statement_amount.currency ORDER BY shipped LIMIT 1;
   IF length(rtrim(split_part(plain, '.', 2), '0')) > coalesce(digits, 2) THEN
     PERFORM erp_webhook.refuse_statement(line, format('"%s" has more decimals than %s', left(written, 40), currency));
   END IF;
   RETURN round(rtrim(plain, '.')::numeric, coalesce(digits, 2));
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.statement_amount(text, text, int, text) IS 'a written amount, strictly read, to the digits of its currency';
+COMMENT ON FUNCTION erp_webhook.statement_amount(text, text, int, text) IS
+  'a written amount, strictly read, to the digits of its currency';
 
 CREATE FUNCTION erp_webhook.statement_date(written text, line int, date_format text DEFAULT 'YYYY-MM-DD') RETURNS date
 LANGUAGE plpgsql IMMUTABLE
@@ -97,10 +102,13 @@ BEGIN
   END IF;
   RETURN make_date(CASE length(y) WHEN 2 THEN 2000 + y::int ELSE y::int END, m::int, d::int);
 EXCEPTION WHEN data_exception THEN
-  PERFORM erp_webhook.refuse_statement(line, format('"%s" is not a date (%s)', coalesce(left(written, 40), ''), date_format));
+  PERFORM erp_webhook.refuse_statement(line, format('"%s" is not a date (%s)', coalesce(left(written, 40), ''),
+                                                    date_format));
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.statement_date(text, int, text) IS 'a written date, strictly read; a two-digit year is of this century, and a four-digit one is taken where two were expected';
+COMMENT ON FUNCTION erp_webhook.statement_date(text, int, text) IS
+  'a written date, strictly read; a two-digit year is of this century, and a four-digit one is taken where two '
+  'were expected';
 
 CREATE FUNCTION erp_webhook.statement_currency(written text, line int) RETURNS text
 LANGUAGE plpgsql IMMUTABLE

@@ -73,41 +73,53 @@ BEGIN
 EXCEPTION WHEN invalid_xml_document OR invalid_xml_content THEN
   GET STACKED DIAGNOSTICS where_ = PG_EXCEPTION_DETAIL;
   why := regexp_replace(split_part(where_, E'\n', 1), '^line \d+: ', '');
-  PERFORM erp_webhook.refuse_statement(coalesce(substring(where_ FROM '^line (\d+)')::int, 1), 'not well-formed XML: ' || why);
+  PERFORM erp_webhook.refuse_statement(coalesce(substring(where_ FROM '^line (\d+)')::int, 1),
+                                       'not well-formed XML: ' || why);
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.statement_xml(bytea) IS 'the document of an XML bank file, after the checks that make parsing it safe';
+COMMENT ON FUNCTION erp_webhook.statement_xml(bytea) IS
+  'the document of an XML bank file, after the checks that make parsing it safe';
 
 -- Party and date have had a level more since version 08; string() takes whichever is there.
 CREATE FUNCTION erp_webhook.camt_entries(stmt xml, ns text)
-RETURNS TABLE (n bigint, node xml, amount text, currency text, direction text, reversal boolean, status text, booked text, valued text,
+RETURNS TABLE (n bigint, node xml, amount text, currency text, direction text, reversal boolean, status text,
+               booked text, valued text,
                bank_ref text, batch_ref text, info text, parts bigint)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT e.n, e.node, e.amount, e.currency, e.direction, lower(e.reversal) IN ('true', '1'), e.status, left(e.booked, 10), left(e.valued, 10),
-         erp_webhook.given_ref(e.bank_ref), erp_webhook.given_ref(coalesce(e.bank_ref, e.batch_id, e.entry_ref)), e.info, e.parts::bigint
+  SELECT e.n, e.node, e.amount, e.currency, e.direction, lower(e.reversal) IN ('true', '1'), e.status, left(e.booked, 10),
+         left(e.valued, 10),
+         erp_webhook.given_ref(e.bank_ref), erp_webhook.given_ref(coalesce(e.bank_ref, e.batch_id, e.entry_ref)), e.info,
+         e.parts::bigint
   FROM XMLTABLE(XMLNAMESPACES(ns AS c), '/*/c:Ntry' PASSING stmt COLUMNS
     n FOR ORDINALITY, node xml PATH '.',
-    amount text PATH 'c:Amt', currency text PATH 'c:Amt/@Ccy', direction text PATH 'c:CdtDbtInd', reversal text PATH 'c:RvslInd',
+    amount text PATH 'c:Amt', currency text PATH 'c:Amt/@Ccy', direction text PATH 'c:CdtDbtInd',
+    reversal text PATH 'c:RvslInd',
     status text PATH 'normalize-space(c:Sts)',
     booked text PATH 'string(c:BookgDt/c:Dt | c:BookgDt/c:DtTm)', valued text PATH 'string(c:ValDt/c:Dt | c:ValDt/c:DtTm)',
-    bank_ref text PATH 'c:AcctSvcrRef', batch_id text PATH 'c:NtryDtls[1]/c:Btch/c:PmtInfId', entry_ref text PATH 'c:NtryRef',
+    bank_ref text PATH 'c:AcctSvcrRef', batch_id text PATH 'c:NtryDtls[1]/c:Btch/c:PmtInfId',
+    entry_ref text PATH 'c:NtryRef',
     info text PATH 'normalize-space(c:AddtlNtryInf)', parts text PATH 'string(count(c:NtryDtls/c:TxDtls))') e
 $$;
 COMMENT ON FUNCTION erp_webhook.camt_entries(xml, text) IS 'the entries of one statement, as written';
 
 CREATE FUNCTION erp_webhook.camt_details(entry xml, ns text)
-RETURNS TABLE (n bigint, amount text, currency text, direction text, bank_ref text, end_to_end_id text, debtor text, creditor text, reference text)
+RETURNS TABLE (n bigint, amount text, currency text, direction text, bank_ref text, end_to_end_id text, debtor text,
+               creditor text, reference text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT d.n, nullif(d.amount, ''), nullif(d.currency, ''), d.direction, erp_webhook.given_ref(d.bank_ref), erp_webhook.given_ref(d.end_to_end_id),
-         nullif(d.debtor, ''), nullif(d.creditor, ''), coalesce(nullif(d.free, ''), nullif(d.structured, ''), nullif(d.info, ''))
+  SELECT d.n, nullif(d.amount, ''), nullif(d.currency, ''), d.direction, erp_webhook.given_ref(d.bank_ref),
+         erp_webhook.given_ref(d.end_to_end_id),
+         nullif(d.debtor, ''), nullif(d.creditor, ''),
+         coalesce(nullif(d.free, ''), nullif(d.structured, ''), nullif(d.info, ''))
   FROM XMLTABLE(XMLNAMESPACES(ns AS c), '/*/c:NtryDtls/c:TxDtls' PASSING entry COLUMNS
     n FOR ORDINALITY,
-    amount text PATH 'string(c:Amt | c:AmtDtls/c:TxAmt/c:Amt)', currency text PATH 'string(c:Amt/@Ccy | c:AmtDtls/c:TxAmt/c:Amt/@Ccy)',
-    direction text PATH 'c:CdtDbtInd', bank_ref text PATH 'c:Refs/c:AcctSvcrRef', end_to_end_id text PATH 'c:Refs/c:EndToEndId',
+    amount text PATH 'string(c:Amt | c:AmtDtls/c:TxAmt/c:Amt)',
+    currency text PATH 'string(c:Amt/@Ccy | c:AmtDtls/c:TxAmt/c:Amt/@Ccy)',
+    direction text PATH 'c:CdtDbtInd', bank_ref text PATH 'c:Refs/c:AcctSvcrRef',
+    end_to_end_id text PATH 'c:Refs/c:EndToEndId',
     debtor text PATH 'normalize-space(c:RltdPties/c:Dbtr/c:Nm | c:RltdPties/c:Dbtr/c:Pty/c:Nm)',
     creditor text PATH 'normalize-space(c:RltdPties/c:Cdtr/c:Nm | c:RltdPties/c:Cdtr/c:Pty/c:Nm)',
     free text PATH 'normalize-space(concat(c:RmtInf/c:Ustrd[1], " ", c:RmtInf/c:Ustrd[2], " ", c:RmtInf/c:Ustrd[3], " ", c:RmtInf/c:Ustrd[4],
@@ -129,7 +141,8 @@ BEGIN
   RETURN CASE direction WHEN 'CRDT' THEN 1 ELSE -1 END;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.camt_sign(text, int) IS 'credit is positive; the reversal of a debit is written as the credit it is';
+COMMENT ON FUNCTION erp_webhook.camt_sign(text, int) IS
+  'credit is positive; the reversal of a debit is written as the credit it is';
 
 -- A batch becomes its parts only if the bank says what each is worth and they add up; otherwise it is one line.
 CREATE FUNCTION erp_webhook.camt_lines(stmt xml, ns text, head erp_webhook.statement_record, lines int[])
@@ -172,7 +185,8 @@ BEGIN
   END LOOP;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.camt_lines(xml, text, erp_webhook.statement_record, int[]) IS 'the booked entries of one statement; a batch as its parts where they are given';
+COMMENT ON FUNCTION erp_webhook.camt_lines(xml, text, erp_webhook.statement_record, int[]) IS
+  'the booked entries of one statement; a batch as its parts where they are given';
 
 -- The balances of one statement by currency; PRCD is the closing balance of the day before, so an opening one.
 CREATE FUNCTION erp_webhook.camt_heads(stmt xml, ns text, line int, kind text)
@@ -181,7 +195,8 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   WITH head AS (
-    SELECT h.id, coalesce(nullif(h.iban, ''), nullif(h.other, '')) AS account, h.currency, left(h.from_day, 10) AS from_day, left(h.to_day, 10) AS to_day,
+    SELECT h.id, coalesce(nullif(h.iban, ''), nullif(h.other, '')) AS account, h.currency,
+           left(h.from_day, 10) AS from_day, left(h.to_day, 10) AS to_day,
            left(h.made, 10) AS made
     FROM XMLTABLE(XMLNAMESPACES(ns AS c), '/*' PASSING stmt COLUMNS
       id text PATH 'normalize-space(c:Id)', iban text PATH 'normalize-space(c:Acct/c:Id/c:IBAN)',
@@ -191,7 +206,8 @@ AS $$
     SELECT b.code, b.currency, left(b.day, 10) AS day,
            erp_webhook.camt_sign(b.direction, line) * erp_webhook.statement_amount(b.amount, erp_webhook.statement_currency(b.currency, line), line) AS amount
     FROM XMLTABLE(XMLNAMESPACES(ns AS c), '/*/c:Bal' PASSING stmt COLUMNS
-      code text PATH 'c:Tp/c:CdOrPrtry/c:Cd', currency text PATH 'c:Amt/@Ccy', amount text PATH 'c:Amt', direction text PATH 'c:CdtDbtInd',
+      code text PATH 'c:Tp/c:CdOrPrtry/c:Cd', currency text PATH 'c:Amt/@Ccy', amount text PATH 'c:Amt',
+      direction text PATH 'c:CdtDbtInd',
       day text PATH 'string(c:Dt/c:Dt | c:Dt/c:DtTm)') b
     WHERE b.code IN ('OPBD', 'PRCD', 'CLBD')),
   per_currency AS (
@@ -200,7 +216,8 @@ AS $$
            max(amount) FILTER (WHERE code = 'CLBD') AS closing,
            min(day) AS first_day, max(day) FILTER (WHERE code = 'CLBD') AS last_day
     FROM balance GROUP BY currency
-    UNION ALL SELECT currency, NULL, NULL, NULL, NULL FROM head WHERE currency IS NOT NULL AND currency NOT IN (SELECT currency FROM balance)
+    UNION ALL SELECT currency, NULL, NULL, NULL, NULL
+    FROM head WHERE currency IS NOT NULL AND currency NOT IN (SELECT currency FROM balance)
     UNION ALL SELECT NULL, NULL, NULL, NULL, NULL FROM head WHERE currency IS NULL AND NOT EXISTS (SELECT FROM balance))
   SELECT 'statement', line, NULL::int, h.id, h.account, p.currency,
          erp_webhook.statement_date(coalesce(h.from_day, p.first_day, h.made), line),
@@ -208,7 +225,8 @@ AS $$
          p.opening, p.closing, NULL::date, NULL::date, NULL::numeric, NULL, NULL, NULL, NULL, NULL, NULL::boolean
   FROM head h CROSS JOIN per_currency p ORDER BY p.currency
 $$;
-COMMENT ON FUNCTION erp_webhook.camt_heads(xml, text, int, text) IS 'account, days and balances of one statement, one row a currency';
+COMMENT ON FUNCTION erp_webhook.camt_heads(xml, text, int, text) IS
+  'account, days and balances of one statement, one row a currency';
 
 CREATE FUNCTION erp_webhook.read_camt(content bytea, kind text) RETURNS SETOF erp_webhook.statement_record
 LANGUAGE plpgsql STABLE
@@ -241,4 +259,5 @@ BEGIN
   END LOOP;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.read_camt(bytea, text) IS 'statements and booked entries of a camt.052, camt.053 or camt.054 file';
+COMMENT ON FUNCTION erp_webhook.read_camt(bytea, text) IS
+  'statements and booked entries of a camt.052, camt.053 or camt.054 file';

@@ -8,41 +8,49 @@ AS $$
 DECLARE
   found_ erp_webhook.bank_item[];
 BEGIN
-  found_ := ARRAY(SELECT i FROM erp_webhook.bank_item i WHERE i.company_id = company_id AND i.item = 'line' AND i.object_ref = line);
+  found_ := ARRAY(SELECT i
+                  FROM erp_webhook.bank_item i WHERE i.company_id = company_id AND i.item = 'line' AND i.object_ref = line);
   IF cardinality(found_) = 0 THEN
     found_ := ARRAY(SELECT i FROM erp_webhook.bank_item i
       WHERE i.company_id = company_id AND i.item = 'line' AND i.state = 'booked'
         AND (i.bank_ref = line OR i.end_to_end_id = line OR i.source_id = 0 AND split_part(i.object_ref, '/', 2) = line));
   END IF;
   IF cardinality(found_) = 1 THEN RETURN found_[1]; END IF;
-  RAISE EXCEPTION '% bank lines are called "%"', CASE cardinality(found_) WHEN 0 THEN 'no' ELSE cardinality(found_)::text END, line
+  RAISE EXCEPTION '% bank lines are called "%"',
+  CASE cardinality(found_) WHEN 0 THEN 'no' ELSE cardinality(found_)::text END, line
     USING ERRCODE = CASE cardinality(found_) WHEN 0 THEN 'undefined_object' ELSE 'ambiguous_parameter' END,
           HINT = 'A line is named by line_ref of reconciliation(), or by the bank''s reference where only one has it.';
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.find_line(int, text) IS 'the bank line of this name; raises unless there is exactly one';
 
-CREATE FUNCTION erp_webhook.find_payout(company_id int, payout_ref text, source text, currency text) RETURNS erp_webhook.bank_item
+CREATE FUNCTION erp_webhook.find_payout(company_id int, payout_ref text, source text, currency text)
+RETURNS erp_webhook.bank_item
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
   found_ erp_webhook.bank_item[] := ARRAY(
-    SELECT i FROM erp_webhook.bank_item i JOIN erp_webhook.source s ON s.company_id = i.company_id AND s.source_id = i.source_id
+    SELECT i
+    FROM erp_webhook.bank_item i JOIN erp_webhook.source s ON s.company_id = i.company_id AND s.source_id = i.source_id
     WHERE i.company_id = company_id AND i.item = 'payout' AND i.object_ref = payout_ref
       AND (source IS NULL OR s.name = source) AND (currency IS NULL OR i.currency = currency));
 BEGIN
   IF cardinality(found_) = 1 THEN RETURN found_[1]; END IF;
-  RAISE EXCEPTION '% payouts are called "%"', CASE cardinality(found_) WHEN 0 THEN 'no' ELSE cardinality(found_)::text END, payout_ref
+  RAISE EXCEPTION '% payouts are called "%"', CASE cardinality(found_) WHEN 0 THEN 'no' ELSE cardinality(found_)::text END,
+  payout_ref
     USING ERRCODE = CASE cardinality(found_) WHEN 0 THEN 'undefined_object' ELSE 'ambiguous_parameter' END,
           HINT = 'Give source and currency where several sources use the reference.';
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.find_payout(int, text, text, text) IS 'the payout of this name; raises unless there is exactly one';
+COMMENT ON FUNCTION erp_webhook.find_payout(int, text, text, text) IS
+  'the payout of this name; raises unless there is exactly one';
 
 -- Decide, match again and settle what follows, in the caller's transaction.
-CREATE FUNCTION erp_webhook.decide(company_id int, line erp_webhook.bank_item, payout erp_webhook.bank_item, decision text, difference_to text, who text, why text) RETURNS bigint
+CREATE FUNCTION erp_webhook.decide(company_id int, line erp_webhook.bank_item, payout erp_webhook.bank_item,
+                                   decision text, difference_to text, who text, why text)
+RETURNS bigint
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -51,8 +59,10 @@ DECLARE
   id bigint;
 BEGIN
   PERFORM erp_webhook.lock_matching(company_id);
-  INSERT INTO erp_webhook.bank_decision AS d (company_id, decision, line_source, line_ref, source_id, payout_ref, currency, difference_to, who, why)
-    VALUES (company_id, decision, (line).source_id, (line).object_ref, (payout).source_id, (payout).object_ref, (payout).currency, difference_to, who, why)
+  INSERT INTO erp_webhook.bank_decision AS d (company_id, decision, line_source, line_ref, source_id, payout_ref,
+                                              currency, difference_to, who, why)
+    VALUES (company_id, decision, (line).source_id, (line).object_ref, (payout).source_id, (payout).object_ref,
+            (payout).currency, difference_to, who, why)
     RETURNING d.decision_id INTO id;
   PERFORM erp_webhook.settle(company_id, array_agg(e ORDER BY e.event_id))
   FROM erp_webhook.money_object o
@@ -64,9 +74,11 @@ BEGIN
   RETURN id;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.decide(int, erp_webhook.bank_item, erp_webhook.bank_item, text, text, text, text) IS 'store a decision and let the books follow it';
+COMMENT ON FUNCTION erp_webhook.decide(int, erp_webhook.bank_item, erp_webhook.bank_item, text, text, text, text) IS
+  'store a decision and let the books follow it';
 
-CREATE FUNCTION erp_webhook.match(company text, line text, payout_ref text, who text, why text, source text DEFAULT NULL, currency text DEFAULT NULL,
+CREATE FUNCTION erp_webhook.match(company text, line text, payout_ref text, who text, why text, source text DEFAULT NULL,
+                                  currency text DEFAULT NULL,
                                   difference_to text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -96,7 +108,9 @@ REVOKE ALL ON FUNCTION erp_webhook.match(text, text, text, text, text, text, tex
 COMMENT ON FUNCTION erp_webhook.match(text, text, text, text, text, text, text, text) IS
   'say that a bank line (line_ref of reconciliation(), or the bank''s reference) brings a payout; difference_to posts what is missing or too much to bank_fees, exchange or write_off (line NULL: only that). Several lines for a payout, or payouts for a line: call once for each';
 
-CREATE FUNCTION erp_webhook.unmatch(company text, line text, payout_ref text, who text, why text, source text DEFAULT NULL, currency text DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION erp_webhook.unmatch(company text, line text, payout_ref text, who text, why text,
+                                    source text DEFAULT NULL, currency text DEFAULT NULL)
+RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET jit = off
@@ -106,11 +120,14 @@ DECLARE
   company_id int := erp_webhook.company_named(company);
 BEGIN
   PERFORM erp_webhook.check_access(company_id, 'admin');
-  RETURN erp_webhook.decide(company_id, erp_webhook.find_line(company_id, line), erp_webhook.find_payout(company_id, payout_ref, source, currency), 'unmatch', NULL, who, why);
+  RETURN erp_webhook.decide(company_id, erp_webhook.find_line(company_id, line),
+                            erp_webhook.find_payout(company_id, payout_ref, source, currency), 'unmatch', NULL, who, why);
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.unmatch(text, text, text, text, text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.unmatch(text, text, text, text, text, text, text) IS 'say that a bank line does not bring a payout, whatever the rules think; match() takes it back. A difference posted for the payout goes with it';
+COMMENT ON FUNCTION erp_webhook.unmatch(text, text, text, text, text, text, text) IS
+  'say that a bank line does not bring a payout, whatever the rules think; match() takes it back. A difference '
+  'posted for the payout goes with it';
 
 CREATE FUNCTION erp_webhook.book_line(company text, line text, ledger_account text, who text, why text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -124,7 +141,8 @@ DECLARE
 BEGIN
   PERFORM erp_webhook.check_access(company_id, 'admin');
   IF found_.amount >= 0 THEN
-    RAISE EXCEPTION 'line "%" is a credit: it is a customer''s, or a payout''s', line USING ERRCODE = 'invalid_parameter_value', HINT = 'See assign() and match().';
+    RAISE EXCEPTION 'line "%" is a credit: it is a customer''s, or a payout''s',
+    line USING ERRCODE = 'invalid_parameter_value', HINT = 'See assign() and match().';
   END IF;
   RETURN erp_webhook.decide(company_id, found_, NULL, 'book', ledger_account, who, why);
 END
@@ -149,4 +167,5 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.assign_item(text, text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.assign_item(text, text, text, text) IS 'give an open item of reconciliation() (its payout_ref, or line_ref) to somebody; the latest assignment shows';
+COMMENT ON FUNCTION erp_webhook.assign_item(text, text, text, text) IS
+  'give an open item of reconciliation() (its payout_ref, or line_ref) to somebody; the latest assignment shows';

@@ -12,7 +12,8 @@ COMMENT ON FUNCTION erp_webhook.looks_like_payout(int, text, text) IS
   'might this bank line be a payout of one of our sources?';
 
 -- A statement's copy of a webhook's line is that line: it has no row of its own.
-CREATE FUNCTION erp_webhook.lines_without_payout(company_id int, from_date date, to_date date) RETURNS SETOF erp_webhook.bank_item
+CREATE FUNCTION erp_webhook.lines_without_payout(company_id int, from_date date, to_date date)
+RETURNS SETOF erp_webhook.bank_item
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -25,7 +26,8 @@ AS $$
     AND NOT EXISTS (SELECT FROM erp_webhook.bank_twin t
                     WHERE t.company_id = i.company_id AND i.source_id = 0 AND t.line_ref = i.object_ref)
 $$;
-COMMENT ON FUNCTION erp_webhook.lines_without_payout(int, date, date) IS 'the bank lines of the days that bring no payout, each once';
+COMMENT ON FUNCTION erp_webhook.lines_without_payout(int, date, date) IS
+  'the bank lines of the days that bring no payout, each once';
 
 -- Of the same amount as a webhook's line, within three days, though nothing else says so: the first with the first.
 CREATE FUNCTION erp_webhook.lines_beside(lines erp_webhook.bank_item[])
@@ -98,7 +100,8 @@ AS $$
     LEFT JOIN beside w ON w.source_id = l.source_id AND w.object_ref = l.object_ref
     WHERE l.booked_on BETWEEN from_date AND to_date),
   judged AS (
-    SELECT s.*, n.name AS source, e.reference, e.counterparty, coalesce(e.account, (s.line).account) AS account, c.booking_date,
+    SELECT s.*, n.name AS source, e.reference, e.counterparty, coalesce(e.account, (s.line).account) AS account,
+           c.booking_date,
            CASE (s.line).state WHEN 'reversed' THEN 0 ELSE coalesce(c.amount, (s.line).amount) END AS bank,
            erp_webhook.line_state(s.line, e.reference, s.ledger, c.amount, s.stands_beside, s.known_until) AS state
     FROM sides s

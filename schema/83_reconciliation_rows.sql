@@ -15,7 +15,8 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.asked_days(text, date, date) IS 'the company and the days a report was asked for';
 
-CREATE FUNCTION erp_webhook.reconciliation(company text DEFAULT 'default', from_date date DEFAULT NULL, to_date date DEFAULT NULL)
+CREATE FUNCTION erp_webhook.reconciliation(company text DEFAULT 'default', from_date date DEFAULT NULL,
+                                           to_date date DEFAULT NULL)
 RETURNS SETOF erp_webhook.reconciled
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -38,7 +39,8 @@ COMMENT ON FUNCTION erp_webhook.reconciliation(text, date, date) IS
   'what provider, ledger and bank say, one row per payout or bank line of the days (default: this month), exceptions first; '
   'state, difference, age in days and what to do';
 
-CREATE FUNCTION erp_webhook.exception_queue(company text DEFAULT 'default', from_date date DEFAULT NULL, to_date date DEFAULT NULL)
+CREATE FUNCTION erp_webhook.exception_queue(company text DEFAULT 'default', from_date date DEFAULT NULL,
+                                            to_date date DEFAULT NULL)
 RETURNS SETOF erp_webhook.reconciled
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -68,19 +70,22 @@ AS $$
   CROSS JOIN LATERAL (VALUES (e.debit, 1), (e.credit, -1)) l (account, sign)
   WHERE l.account LIKE 'clearing:%'
 $$;
-COMMENT ON FUNCTION erp_webhook.clearing_moves(int, date) IS 'all that moved with the providers by a day (signed as it moves the balance)';
+COMMENT ON FUNCTION erp_webhook.clearing_moves(int, date) IS
+  'all that moved with the providers by a day (signed as it moves the balance)';
 
 -- Opening + what came and went = closing, by kind of movement.
 CREATE FUNCTION erp_webhook.clearing_rollforward(
   company text DEFAULT 'default', from_date date DEFAULT NULL, to_date date DEFAULT NULL)
-RETURNS TABLE (source text, currency text, opening numeric, captured numeric, refunds numeric, disputes numeric, fees numeric,
+RETURNS TABLE (source text, currency text, opening numeric, captured numeric, refunds numeric, disputes numeric,
+               fees numeric,
                conversions numeric, payouts numeric, closing numeric)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
   WITH moved AS (
-    SELECT m.source, m.currency, CASE WHEN m.booked_on < a.first_day THEN 'opening' ELSE m.kind END AS kind, sum(m.amount) AS amount
+    SELECT m.source, m.currency, CASE WHEN m.booked_on < a.first_day THEN 'opening' ELSE m.kind END AS kind,
+           sum(m.amount) AS amount
     FROM erp_webhook.asked_days(company, from_date, to_date) a
     CROSS JOIN LATERAL erp_webhook.clearing_moves(a.company_id, a.last_day) m
     GROUP BY 1, 2, 3),

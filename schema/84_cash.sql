@@ -24,7 +24,8 @@ RETURN CASE WHEN ledger_account ~ '^bank(:|$)' THEN 'bank'
 COMMENT ON FUNCTION erp_webhook.place_of_cash(text) IS 'what kind of place for money a ledger account is; NULL: none';
 
 CREATE FUNCTION erp_webhook.cash_position(company text DEFAULT 'default', at timestamptz DEFAULT NULL)
-RETURNS TABLE (kind text, ledger_account text, currency text, balance numeric, bank_says numeric, said_on date, difference numeric)
+RETURNS TABLE (kind text, ledger_account text, currency text, balance numeric, bank_says numeric, said_on date,
+               difference numeric)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off

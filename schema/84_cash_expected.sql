@@ -31,7 +31,8 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   WITH moved AS MATERIALIZED (
-    SELECT * FROM erp_webhook.clearing_by_day(settlement_delay.company_id, settlement_delay.day - 179, settlement_delay.day)),
+    SELECT *
+    FROM erp_webhook.clearing_by_day(settlement_delay.company_id, settlement_delay.day - 179, settlement_delay.day)),
   captured AS (
     SELECT m.source_id, m.currency, m.booked_on,
            sum(m.amount) OVER (PARTITION BY m.source_id, m.currency ORDER BY m.booked_on) AS so_far
@@ -67,7 +68,8 @@ COMMENT ON FUNCTION erp_webhook.settlement_delay(int, date) IS
   'days from capture to the bank per source and currency: the early tenth, the middle, the late tenth of its payouts';
 
 -- How long after the due date a customer pays: over the invoices it has paid; without three of its own, as all customers do.
-CREATE FUNCTION erp_webhook.paying_habit(company_id int) RETURNS TABLE (account_id int, invoices bigint, early int, usual int, late int)
+CREATE FUNCTION erp_webhook.paying_habit(company_id int)
+RETURNS TABLE (account_id int, invoices bigint, early int, usual int, late int)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -133,7 +135,8 @@ AS $$
   GROUP BY h.source_id, h.currency
   HAVING sum(h.amount) > 0
 $$;
-COMMENT ON FUNCTION erp_webhook.money_without_payout(int, date) IS 'what each provider holds that it has not announced to pay out';
+COMMENT ON FUNCTION erp_webhook.money_without_payout(int, date) IS
+  'what each provider holds that it has not announced to pay out';
 
 -- The latest captures, as many as make up what is held, each after the source's usual delay.
 CREATE FUNCTION erp_webhook.captures_to_come(company_id int, today date) RETURNS SETOF erp_webhook.forecast_item

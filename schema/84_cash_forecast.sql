@@ -1,7 +1,8 @@
 -- The forecast: the items of 84_cash_expected.sql by scenario, summed by day; and yesterday's, held against what came.
 
 CREATE FUNCTION erp_webhook.forecast_items(
-  company text DEFAULT 'default', days int DEFAULT 30, scenario text DEFAULT 'expected') RETURNS SETOF erp_webhook.forecast_item
+  company text DEFAULT 'default', days int DEFAULT 30,
+  scenario text DEFAULT 'expected') RETURNS SETOF erp_webhook.forecast_item
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
@@ -26,7 +27,8 @@ BEGIN
     UNION ALL
     SELECT * FROM erp_webhook.invoices_to_come(id, today) f
     WHERE scenario = 'expected' OR scenario = 'cautious' AND f.late - today <= 90)
-  SELECT d.day, i.early, i.late, i.kind, i.source, i.ref, round(i.amount, erp_webhook.digits_of(i.currency)), i.currency, i.sure, i.why
+  SELECT d.day, i.early, i.late, i.kind, i.source, i.ref, round(i.amount, erp_webhook.digits_of(i.currency)), i.currency,
+         i.sure, i.why
   FROM item i
   CROSS JOIN LATERAL (SELECT CASE scenario WHEN 'cautious' THEN i.late ELSE i.day END) d (day)
   WHERE d.day <= today + days
@@ -77,8 +79,10 @@ $$;
 COMMENT ON FUNCTION erp_webhook.forecast_by_day(text, int, text) IS
   'forecast_items() summed by day and currency; early, late: what may come on that day at the earliest, at the latest';
 
-CREATE FUNCTION erp_webhook.cash_forecast(company text DEFAULT 'default', days int DEFAULT 30, scenario text DEFAULT 'expected')
-RETURNS TABLE (day date, currency text, opening numeric, payouts numeric, captures numeric, invoices numeric, planned numeric,
+CREATE FUNCTION erp_webhook.cash_forecast(company text DEFAULT 'default', days int DEFAULT 30,
+                                          scenario text DEFAULT 'expected')
+RETURNS TABLE (day date, currency text, opening numeric, payouts numeric, captures numeric, invoices numeric,
+               planned numeric,
                closing numeric, closing_low numeric, closing_high numeric, scenario text, note text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -138,7 +142,8 @@ $$;
 COMMENT ON FUNCTION erp_webhook.store_forecast(int, int, text) IS
   'write down today''s forecast; made again on the same day, the later one counts';
 
-CREATE FUNCTION erp_webhook.keep_forecast(company text DEFAULT 'default', days int DEFAULT 30, scenario text DEFAULT 'expected')
+CREATE FUNCTION erp_webhook.keep_forecast(company text DEFAULT 'default', days int DEFAULT 30,
+                                          scenario text DEFAULT 'expected')
 RETURNS int
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -181,7 +186,8 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
-  WITH asked AS MATERIALIZED (SELECT * FROM erp_webhook.asked_day(forecast_against_actual.company, forecast_against_actual.at)),
+  WITH asked AS MATERIALIZED (SELECT *
+                              FROM erp_webhook.asked_day(forecast_against_actual.company, forecast_against_actual.at)),
   bank AS MATERIALIZED (
     SELECT p.currency, sum(p.balance) AS balance
     FROM asked a CROSS JOIN LATERAL erp_webhook.cash_position(forecast_against_actual.company, a.day::timestamptz) p

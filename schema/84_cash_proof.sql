@@ -32,7 +32,8 @@ CREATE FUNCTION erp_webhook.bookings_of_lines(company_id int)
 RETURNS TABLE (line_ref text, source_id int, object text, object_ref text)
 LANGUAGE sql STABLE
 AS $$
-  SELECT b.object_ref, 0, 'bank', b.object_ref FROM erp_webhook.bank_entry b WHERE b.company_id = bookings_of_lines.company_id
+  SELECT b.object_ref, 0, 'bank', b.object_ref
+  FROM erp_webhook.bank_entry b WHERE b.company_id = bookings_of_lines.company_id
   UNION ALL
   SELECT t.line_ref, t.source_id, 'bank', t.object_ref
   FROM erp_webhook.bank_twin t WHERE t.company_id = bookings_of_lines.company_id
@@ -40,7 +41,8 @@ AS $$
   SELECT m.line_ref, m.source_id, 'arrival', m.payout_ref
   FROM erp_webhook.bank_match m WHERE m.company_id = bookings_of_lines.company_id AND m.line_source = 0
 $$;
-COMMENT ON FUNCTION erp_webhook.bookings_of_lines(int) IS 'the objects of the ledger that a statement''s line is the bank''s side of';
+COMMENT ON FUNCTION erp_webhook.bookings_of_lines(int) IS
+  'the objects of the ledger that a statement''s line is the bank''s side of';
 
 -- What only the statement has of each bank account, and what only the ledger has. Both of the same day: a line and a booking that
 -- meet do so once each is there.
@@ -60,7 +62,8 @@ AS $$
     SELECT line_ref, source_id, object, object_ref
     FROM erp_webhook.bookings_of_lines(bank_sides.company_id) b
     JOIN (SELECT l.object_ref AS line_ref FROM line l) l USING (line_ref)
-    JOIN (SELECT k.source_id, k.object, k.object_ref FROM booked k WHERE k.amount <> 0) k USING (source_id, object, object_ref)),
+    JOIN (SELECT k.source_id, k.object, k.object_ref
+          FROM booked k WHERE k.amount <> 0) k USING (source_id, object, object_ref)),
   side AS (
     SELECT l.ledger_account, l.currency, l.amount AS line,
            CASE WHEN l.object_ref IN (SELECT m.line_ref FROM met m) THEN 0 ELSE l.amount END AS not_in_ledger,
@@ -75,7 +78,8 @@ AS $$
   FROM side s GROUP BY 1, 2
 $$;
 COMMENT ON FUNCTION erp_webhook.bank_sides(int, date) IS
-  'per bank account: the lines of the statements by a day, what of them the ledger has not, and what the ledger has and they have not';
+  'per bank account: the lines of the statements by a day, what of them the ledger has not, and what the ledger has and '
+  'they have not';
 
 -- What no closing balance reaches is what came after it, or is of an account whose statements never close.
 CREATE FUNCTION erp_webhook.bank_proof(company_id int, day date)
@@ -109,9 +113,11 @@ AS $$
                   p.not_in_ledger, p.not_on_statement))
   FROM proof p
 $$;
-COMMENT ON FUNCTION erp_webhook.bank_proof(int, date) IS 'the classical bank reconciliation of each bank account at the end of a day';
+COMMENT ON FUNCTION erp_webhook.bank_proof(int, date) IS
+  'the classical bank reconciliation of each bank account at the end of a day';
 
-CREATE FUNCTION erp_webhook.payouts_under_way(company_id int, day date) RETURNS TABLE (currency text, payouts bigint, amount numeric)
+CREATE FUNCTION erp_webhook.payouts_under_way(company_id int, day date)
+RETURNS TABLE (currency text, payouts bigint, amount numeric)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -122,10 +128,12 @@ AS $$
     GROUP BY m.source_id, m.object_ref, m.currency)
   SELECT p.currency, count(*), sum(p.amount) FROM payout p WHERE p.amount <> 0 GROUP BY p.currency
 $$;
-COMMENT ON FUNCTION erp_webhook.payouts_under_way(int, date) IS 'the payouts that had left the provider and not reached the bank at the end of a day';
+COMMENT ON FUNCTION erp_webhook.payouts_under_way(int, date) IS
+  'the payouts that had left the provider and not reached the bank at the end of a day';
 
 CREATE FUNCTION erp_webhook.cash_proof(company text DEFAULT 'default', at timestamptz DEFAULT NULL)
-RETURNS TABLE (kind text, ledger_account text, currency text, ledger numeric, explained numeric, difference numeric, how text)
+RETURNS TABLE (kind text, ledger_account text, currency text, ledger numeric, explained numeric, difference numeric,
+               how text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
@@ -146,7 +154,8 @@ AS $$
     SELECT 'in_transit', 'in_transit', w.currency, w.amount, format('%s payouts under way', w.payouts)
     FROM asked a CROSS JOIN LATERAL erp_webhook.payouts_under_way(a.company_id, a.day) w)
   SELECT p.kind, p.ledger_account, p.currency,
-         round(p.balance, d.digits), round(coalesce(e.amount, 0), d.digits), round(p.balance - coalesce(e.amount, 0), d.digits),
+         round(p.balance, d.digits), round(coalesce(e.amount, 0), d.digits),
+         round(p.balance - coalesce(e.amount, 0), d.digits),
          coalesce(e.how, 'nothing')
   FROM place p
   LEFT JOIN explained e USING (kind, ledger_account, currency)

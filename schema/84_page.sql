@@ -1,17 +1,20 @@
 -- The page, ground: text into HTML, rows into a table with its CSV, the style. No script, no outside resource.
 --
--- A table is headings, a kind for each column and rows as jsonb arrays (numbers in jsonb are exact decimals). Kinds: text, ref, long, date,
--- state, number; money; balance, which is bad below zero; difference, which is bad unless zero. Everything from the database passes html() on its way into the page, and csv_cell() into a file.
+-- A table is headings, a kind for each column and rows as jsonb arrays (numbers in jsonb are exact decimals). Kinds: text, ref,
+-- long, date, state, number; money; balance, which is bad below zero; difference, which is bad unless zero. Everything from the
+-- database passes html() on its way into the page, and csv_cell() into a file.
 
 CREATE FUNCTION erp_webhook.html(written text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN replace(replace(replace(replace(replace(coalesce(written, ''), '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;');
+RETURN replace(replace(replace(replace(replace(coalesce(written, ''),
+  '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;');
 COMMENT ON FUNCTION erp_webhook.html(text) IS 'text as HTML text or attribute value';
 
 CREATE FUNCTION erp_webhook.money_text(amount numeric) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN replace(to_char(amount, 'FM999,999,999,999,999,999,999,990' || CASE WHEN scale(amount) > 0 THEN '.' || repeat('0', scale(amount)) ELSE '' END),
-               '-', '−');
+RETURN replace(
+  to_char(amount, 'FM999,999,999,999,999,999,999,990' || CASE WHEN scale(amount) > 0 THEN rpad('.', scale(amount) + 1, '0') ELSE '' END),
+  '-', '−');
 COMMENT ON FUNCTION erp_webhook.money_text(numeric) IS
   'an amount to look at: grouped, with the decimals it was given (reports give those of the currency), a real minus';
 
@@ -20,8 +23,10 @@ CREATE FUNCTION erp_webhook.csv_cell(written text, kind text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN written IS NULL THEN ''
             WHEN kind IN ('money', 'balance', 'difference', 'number') THEN written
-            ELSE '"' || replace(CASE WHEN written ~ '^[=+@\t\r\n＝＋＠－-]' THEN '''' || written ELSE written END, '"', '""') || '"' END;
-COMMENT ON FUNCTION erp_webhook.csv_cell(text, text) IS 'one value of a CSV file; what a spreadsheet would run begins with an apostrophe';
+            WHEN written ~ '^[=+@\t\r\n＝＋＠－-]' THEN format('"''%s"', replace(written, '"', '""'))
+            ELSE format('"%s"', replace(written, '"', '""')) END;
+COMMENT ON FUNCTION erp_webhook.csv_cell(text, text) IS
+  'one value of a CSV file; what a spreadsheet would run begins with an apostrophe';
 
 CREATE FUNCTION erp_webhook.page_csv(headings text[], kinds text[], rows jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE

@@ -4,7 +4,8 @@
 CREATE TYPE erp_webhook.chart_point AS (day date, past boolean, amount numeric, low numeric, high numeric);
 COMMENT ON TYPE erp_webhook.chart_point IS 'one day of the chart';
 
-CREATE FUNCTION erp_webhook.bank_history(company_id int, currency text, today date, days int) RETURNS SETOF erp_webhook.chart_point
+CREATE FUNCTION erp_webhook.bank_history(company_id int, currency text, today date, days int)
+RETURNS SETOF erp_webhook.chart_point
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -49,13 +50,15 @@ SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT string_agg(
            format('<line class="%s" x1="104" x2="1024" y1="%s" y2="%s"/><text x="96" y="%s" text-anchor="end">%s</text>',
-                  CASE v WHEN 0 THEN 'zero' ELSE 'grid' END, g.y, g.y, g.y + 4, erp_webhook.money_text(round(v))), '' ORDER BY v)
+                  CASE v WHEN 0 THEN 'zero' ELSE 'grid' END, g.y, g.y, g.y + 4,
+                  erp_webhook.money_text(round(v))), '' ORDER BY v)
   FROM generate_series(lowest, highest, step) v
   CROSS JOIN LATERAL (SELECT erp_webhook.chart_y(v, lowest, highest)) g (y)
 $$;
 COMMENT ON FUNCTION erp_webhook.chart_scale(numeric, numeric, numeric) IS 'the lines of the scale with their amounts';
 
-CREATE FUNCTION erp_webhook.chart_dot(x numeric, y numeric, day date, amount numeric, moved numeric, currency text) RETURNS text
+CREATE FUNCTION erp_webhook.chart_dot(x numeric, y numeric, day date, amount numeric, moved numeric, currency text)
+RETURNS text
 LANGUAGE sql STABLE
 RETURN format('<circle class="dot" cx="%s" cy="%s" r="4"><title>%s: %s %s (%s%s)</title></circle>',
   x, y, to_char(day, 'YYYY-MM-DD'), erp_webhook.money_text(amount), erp_webhook.html(currency),
@@ -68,7 +71,8 @@ LANGUAGE sql STABLE
 RETURN format('<text class="%s" x="%s" y="320" text-anchor="middle">%s</text>',
   CASE from_today % 14 WHEN 0 THEN 'day' ELSE 'thin' END, x,
   CASE from_today WHEN 0 THEN 'today' ELSE to_char(day, 'DD Mon') END);
-COMMENT ON FUNCTION erp_webhook.chart_day(numeric, date, bigint) IS 'a day of the scale below; where there is little room, every second is left out';
+COMMENT ON FUNCTION erp_webhook.chart_day(numeric, date, bigint) IS
+  'a day of the scale below; where there is little room, every second is left out';
 
 CREATE FUNCTION erp_webhook.chart_svg(points erp_webhook.chart_point[], currency text, label text) RETURNS text
 LANGUAGE plpgsql STABLE
@@ -97,7 +101,8 @@ BEGIN
          string_agg(a.x || ',' || a.y, ' ' ORDER BY a.k) FILTER (WHERE a.from_today >= 0),
          string_agg(a.x || ',' || a.y_high, ' ' ORDER BY a.k) FILTER (WHERE a.from_today >= 0),
          string_agg(a.x || ',' || a.y_low, ' ' ORDER BY a.k DESC) FILTER (WHERE a.from_today >= 0),
-         string_agg(erp_webhook.chart_dot(a.x, a.y, a.day, a.amount, a.moved, currency), '' ORDER BY a.k) FILTER (WHERE a.moved <> 0),
+         string_agg(erp_webhook.chart_dot(a.x, a.y, a.day, a.amount, a.moved, currency), ''
+                    ORDER BY a.k) FILTER (WHERE a.moved <> 0),
          string_agg(erp_webhook.chart_day(a.x, a.day, a.from_today), '' ORDER BY a.k)
            FILTER (WHERE a.from_today % 7 = 0 AND a.x < 1000)
   INTO past, future, early, late, dots, days FROM at a;

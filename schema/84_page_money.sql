@@ -22,7 +22,8 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT erp_webhook.page_table('cash-position', 'Where the money is',
-      '{Place,Account,Currency,Ledger,Bank statement,Statement of,Difference}', '{text,text,text,balance,balance,date,money}',
+      '{Place,Account,Currency,Ledger,Bank statement,Statement of,Difference}',
+      '{text,text,text,balance,balance,date,money}',
       (SELECT jsonb_agg(jsonb_build_array(replace(p.kind, '_', ' '), p.ledger_account, p.currency, p.balance, p.bank_says,
                                           erp_webhook.day_text(p.said_on), p.difference))
        FROM erp_webhook.cash_position(company) p),
@@ -42,7 +43,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT erp_webhook.page_table('cash-to-come', format('What is expected within %s days', days),
       '{Day,Amount,Currency,From,What,Why}', '{date,money,text,text,ref,long}',
-      (SELECT jsonb_agg(jsonb_build_array(erp_webhook.day_text(i.day), i.amount, i.currency, i.source, i.kind || ' ' || i.ref, i.why)
+      (SELECT jsonb_agg(jsonb_build_array(erp_webhook.day_text(i.day), i.amount, i.currency, i.source,
+                                          i.kind || ' ' || i.ref, i.why)
                         ORDER BY i.day, i.currency, i.ref)
        FROM erp_webhook.forecast_items(company, days) i),
       'Nothing is expected.', 60)
@@ -54,7 +56,8 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT erp_webhook.page_table('forecast-kept', 'What was forecast for today, and what came',
-      '{Made on,Days ahead,Scenario,Currency,Forecast,At the bank,Difference}', '{date,number,text,text,money,money,difference}',
+      '{Made on,Days ahead,Scenario,Currency,Forecast,At the bank,Difference}',
+      '{date,number,text,text,money,money,difference}',
       (SELECT jsonb_agg(jsonb_build_array(erp_webhook.day_text(k.made_on), k.days_ahead, k.scenario, k.currency,
                                           k.forecast, k.actual, k.difference))
        FROM erp_webhook.forecast_against_actual(company) k),
@@ -86,13 +89,15 @@ AS $$
   point AS (
     SELECT c.currency, h.day, h.past, h.amount, h.low, h.high
     FROM charted c
-    CROSS JOIN LATERAL erp_webhook.bank_history(page_cash.company_id, c.currency, erp_webhook.report_day(page_cash.company_id), 30) h
+    CROSS JOIN LATERAL erp_webhook.bank_history(page_cash.company_id, c.currency,
+                                                erp_webhook.report_day(page_cash.company_id), 30) h
     UNION ALL
     SELECT f.currency, f.day, false, f.closing,
            least(f.closing_low, f.closing_high, f.closing), greatest(f.closing_low, f.closing_high, f.closing)
     FROM forecast f JOIN charted c USING (currency)),
   chart AS (
-    SELECT c.own, c.currency, array_agg(ROW(p.day, p.past, p.amount, p.low, p.high)::erp_webhook.chart_point ORDER BY p.day) AS points
+    SELECT c.own, c.currency,
+           array_agg(ROW(p.day, p.past, p.amount, p.low, p.high)::erp_webhook.chart_point ORDER BY p.day) AS points
     FROM charted c JOIN point p USING (currency) GROUP BY c.own, c.currency)
   SELECT format('<dl class="tiles">%s</dl>', erp_webhook.page_cash_tiles(company))
     || coalesce((SELECT string_agg(erp_webhook.page_chart(c.points, c.currency, days), '' ORDER BY c.own DESC, c.currency)
@@ -103,8 +108,10 @@ AS $$
          erp_webhook.page_table('cash-forecast', 'Scenario: expected',
            '{Day,Currency,Opening,Payouts,Captured,Invoices,Planned,Closing,Late,Early}',
            '{date,text,balance,money,money,money,money,balance,balance,balance}',
-           (SELECT jsonb_agg(jsonb_build_array(erp_webhook.day_text(f.day), f.currency, f.opening, f.payouts, f.captures, f.invoices,
-                                               f.planned, f.closing, f.closing_low, f.closing_high) ORDER BY f.currency, f.day)
+           (SELECT jsonb_agg(jsonb_build_array(erp_webhook.day_text(f.day), f.currency, f.opening, f.payouts, f.captures,
+                                               f.invoices,
+                                               f.planned, f.closing, f.closing_low,
+                                               f.closing_high) ORDER BY f.currency, f.day)
             FROM forecast f),
            'No forecast.'))
     || erp_webhook.page_kept_forecast(company)

@@ -25,7 +25,8 @@ AS $$
                   erp_webhook.page_tile('payouts and lines', '0'))
   FROM (SELECT r.state, erp_webhook.state_class(r.state) AS class, count(*) AS n FROM unnest(rows) r GROUP BY r.state) s
 $$;
-COMMENT ON FUNCTION erp_webhook.page_states(erp_webhook.reconciled[]) IS 'how many rows of the reconciliation have which state';
+COMMENT ON FUNCTION erp_webhook.page_states(erp_webhook.reconciled[]) IS
+  'how many rows of the reconciliation have which state';
 
 CREATE FUNCTION erp_webhook.page_exceptions(rows erp_webhook.reconciled[]) RETURNS text
 LANGUAGE sql STABLE
@@ -36,10 +37,12 @@ AS $$
     '{state,ref,ref,date,text,money,money,money,difference,number,long,long,text}',
     (SELECT jsonb_agg(jsonb_build_array(
               r.state, coalesce(r.payout_ref, split_part(r.line_ref, '/', 2)), coalesce(r.source, r.account),
-              erp_webhook.day_text(r.value_date), r.currency, r.provider_says, r.ledger_says, r.bank_says, r.difference, r.age,
+              erp_webhook.day_text(r.value_date), r.currency, r.provider_says, r.ledger_says, r.bank_says, r.difference,
+              r.age,
               nullif(concat_ws(' · ', r.counterparty, r.reference), ''), r.advice, r.assigned_to) ORDER BY n)
      FROM unnest(rows) WITH ORDINALITY r (
-       item, source, payout_ref, line_ref, account, currency, value_date, booked_on, provider_says, ledger_says, bank_says, state,
+       item, source, payout_ref, line_ref, account, currency, value_date, booked_on, provider_says, ledger_says, bank_says,
+       state,
        difference, age, advice, matched_by, equation, reference, counterparty, assigned_to, n)
      WHERE erp_webhook.state_class(r.state) = 'bad'),
     'Nothing: provider, ledger and bank agree wherever all three have spoken.')
@@ -59,7 +62,8 @@ AS $$
               r.provider_says, r.ledger_says, r.bank_says, r.difference,
               nullif(concat_ws('; ', r.matched_by, r.advice), '')) ORDER BY n)
      FROM unnest(rows) WITH ORDINALITY r (
-       item, source, payout_ref, line_ref, account, currency, value_date, booked_on, provider_says, ledger_says, bank_says, state,
+       item, source, payout_ref, line_ref, account, currency, value_date, booked_on, provider_says, ledger_says, bank_says,
+       state,
        difference, age, advice, matched_by, equation, reference, counterparty, assigned_to, n)
      WHERE erp_webhook.state_class(r.state) <> 'bad'),
     'No payout and no bank line in these days.')
@@ -75,7 +79,8 @@ AS $$
            jsonb_build_array(e.payout_ref, e.source, erp_webhook.day_text(r.value_date), e.currency, e.payments,
                              e.gross, -e.fees, -e.refunds, -e.disputes, e.adjustments, e.payout) AS cells
     FROM erp_webhook.equations(payouts) e
-    JOIN unnest(rows) r ON r.item = 'payout' AND r.payout_ref = e.payout_ref AND r.source = e.source AND r.currency = e.currency)
+    JOIN unnest(rows) r
+      ON r.item = 'payout' AND r.payout_ref = e.payout_ref AND r.source = e.source AND r.currency = e.currency)
   SELECT erp_webhook.page_table('payouts', 'What is in each payout: gross − fees − refunds − disputes ± adjustments',
       '{Payout,Source,Value date,In,Parts,Gross,Fees,Refunds,Disputes,Adjustments,Payout amount}',
       '{ref,text,date,text,number,money,money,money,money,difference,money}',
@@ -87,7 +92,8 @@ AS $$
                      count(*))
        FROM equation e WHERE NOT e.itemised HAVING count(*) > 0), '')
 $$;
-COMMENT ON FUNCTION erp_webhook.page_equations(erp_webhook.reconciled[], erp_webhook.bank_item[]) IS 'the table of payout equations';
+COMMENT ON FUNCTION erp_webhook.page_equations(erp_webhook.reconciled[], erp_webhook.bank_item[]) IS
+  'the table of payout equations';
 
 CREATE FUNCTION erp_webhook.page_reconciliation(company text, from_date date, to_date date) RETURNS text
 LANGUAGE plpgsql STABLE
@@ -115,7 +121,8 @@ AS $$
       '{text,text,ref,ref,text,money,text,date,long}',
       (SELECT jsonb_agg(jsonb_build_array(
                 replace(x.kind, '_', ' '), x.source, coalesce(x.payment_ref, x.object_ref, x.external_id), x.invoice_number,
-                replace(x.reason, '_', ' '), round(x.amount, greatest(erp_webhook.digits_of(x.currency), min_scale(x.amount))),
+                replace(x.reason, '_', ' '),
+                round(x.amount, greatest(erp_webhook.digits_of(x.currency), min_scale(x.amount))),
                 x.currency, erp_webhook.day_text(erp_webhook.day_of(x.company_id, x.since)), x.advice)
               ORDER BY x.since, x.external_id, x.object_ref)
        FROM erp_webhook.exceptions x WHERE x.company_id = page_books.company_id),
@@ -140,7 +147,8 @@ AS $$
       erp_webhook.money_text(p.ageing), erp_webhook.money_text(p.credit), erp_webhook.money_text(p.nobodys),
       erp_webhook.money_text(p.ageing + p.credit + p.nobodys), erp_webhook.money_text(p.ledger_receivable),
       CASE p.difference WHEN 0 THEN ': proven.'
-                        ELSE format(': a difference of %s, which is an error of ours.', erp_webhook.money_text(p.difference)) END),
+                        ELSE format(': a difference of %s, which is an error of ours.',
+                                    erp_webhook.money_text(p.difference)) END),
     '' ORDER BY p.currency), '')
   FROM erp_webhook.receivables_proof(company, at) p
 $$;
@@ -174,7 +182,8 @@ AS $$
     || erp_webhook.page_table('ageing', 'By customer and days after the due date',
       '{Account,Customer,Currency,Not due,1–30,31–60,61–90,Over 90,Due,Disputed,Credit,Balance,Likely duplicates}',
       '{text,ref,text,money,money,money,money,money,money,money,money,money,number}',
-      (SELECT jsonb_agg(jsonb_build_array(c.account_no, c.name, c.currency, c.not_due, c.days_1_30, c.days_31_60, c.days_61_90,
+      (SELECT jsonb_agg(jsonb_build_array(c.account_no, c.name, c.currency, c.not_due, c.days_1_30, c.days_31_60,
+                                          c.days_61_90,
                                           c.over_90, c.due, c.disputed, c.credit, c.balance, nullif(c.duplicates, 0))
                         ORDER BY c.currency, c.balance DESC, c.account_no)
        FROM customer c), 'Nobody owes anything.')

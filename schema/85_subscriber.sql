@@ -2,11 +2,13 @@
 
 CREATE FUNCTION erp_webhook.url_refused(url text) RETURNS text
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'erp_webhook_url_refused';
-COMMENT ON FUNCTION erp_webhook.url_refused(text) IS 'why the worker would not call this URL whatever its host resolves to; NULL if it would';
+COMMENT ON FUNCTION erp_webhook.url_refused(text) IS
+  'why the worker would not call this URL whatever its host resolves to; NULL if it would';
 
 CREATE FUNCTION erp_webhook.address_refused(address inet, port int, plain_http boolean DEFAULT false) RETURNS text
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'erp_webhook_address_refused';
-COMMENT ON FUNCTION erp_webhook.address_refused(inet, int, boolean) IS 'why the worker would not connect to this address; NULL if it would';
+COMMENT ON FUNCTION erp_webhook.address_refused(inet, int, boolean) IS
+  'why the worker would not connect to this address; NULL if it would';
 
 CREATE FUNCTION erp_webhook.new_subscriber_secret() RETURNS text
 LANGUAGE sql VOLATILE
@@ -30,7 +32,8 @@ BEGIN
   RETURN found;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.subscriber_called(text, text) IS 'the subscriber of that name, for an admin of its company; raises if there is none';
+COMMENT ON FUNCTION erp_webhook.subscriber_called(text, text) IS
+  'the subscriber of that name, for an admin of its company; raises if there is none';
 
 -- Standard Webhooks, "Signature scheme": whsec_ and base64 of 24 to 64 bytes.
 CREATE FUNCTION erp_webhook.store_subscriber_secret(subscriber erp_webhook.subscriber, secret text) RETURNS void
@@ -50,9 +53,12 @@ BEGIN
     VALUES (subscriber.company_id, subscriber.subscriber_id, id, box.sealed, box.key_name, tstzrange(now(), NULL));
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.store_subscriber_secret(erp_webhook.subscriber, text) IS 'seal a secret and sign with it from now on';
+COMMENT ON FUNCTION erp_webhook.store_subscriber_secret(erp_webhook.subscriber, text) IS
+  'seal a secret and sign with it from now on';
 
-CREATE FUNCTION erp_webhook.add_subscriber(name text, url text, kinds text[] DEFAULT '{*}', secret text DEFAULT NULL, company text DEFAULT 'default') RETURNS int
+CREATE FUNCTION erp_webhook.add_subscriber(name text, url text, kinds text[] DEFAULT '{*}', secret text DEFAULT NULL,
+                                           company text DEFAULT 'default')
+RETURNS int
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -78,9 +84,12 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.add_subscriber(text, text, text[], text, text) IS
-  'tell this URL of these kinds from now on. Without a secret one is made; rotate_subscriber_secret() returns one to hand out';
+  'tell this URL of these kinds from now on. Without a secret one is made; rotate_subscriber_secret() returns one to '
+  'hand out';
 
-CREATE FUNCTION erp_webhook.rotate_subscriber_secret(name text, secret text DEFAULT NULL, overlap interval DEFAULT '24 hours', company text DEFAULT 'default') RETURNS text
+CREATE FUNCTION erp_webhook.rotate_subscriber_secret(name text, secret text DEFAULT NULL,
+                                                     overlap interval DEFAULT '24 hours', company text DEFAULT 'default')
+RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -89,13 +98,15 @@ DECLARE
   fresh text := coalesce(secret, erp_webhook.new_subscriber_secret());
 BEGIN
   UPDATE erp_webhook.subscriber_secret s SET valid = tstzrange(lower(s.valid), greatest(now() + overlap, lower(s.valid)))
-    WHERE s.company_id = target.company_id AND s.subscriber_id = target.subscriber_id AND coalesce(upper(s.valid), 'infinity') > now() + overlap;
+    WHERE s.company_id = target.company_id AND s.subscriber_id = target.subscriber_id
+      AND coalesce(upper(s.valid), 'infinity') > now() + overlap;
   PERFORM erp_webhook.store_subscriber_secret(target, fresh);
   RETURN fresh;
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.rotate_subscriber_secret(text, text, interval, text) IS
-  'sign with a new secret, and with the old one too until the overlap is over; returns the new one, which is stored only sealed';
+  'sign with a new secret, and with the old one too until the overlap is over; returns the new one, which is stored only '
+  'sealed';
 
 CREATE FUNCTION erp_webhook.remove_subscriber(name text, company text DEFAULT 'default') RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
@@ -106,18 +117,22 @@ AS $$
 $$;
 COMMENT ON FUNCTION erp_webhook.remove_subscriber(text, text) IS 'forget a subscriber, its secrets and what was told to it';
 
-CREATE FUNCTION erp_webhook.disable_subscriber(name text, reason text DEFAULT NULL, company text DEFAULT 'default') RETURNS void
+CREATE FUNCTION erp_webhook.disable_subscriber(name text, reason text DEFAULT NULL, company text DEFAULT 'default')
+RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-  WITH target AS (SELECT * FROM erp_webhook.subscriber_called(disable_subscriber.name, disable_subscriber.company)), closed AS (
+  WITH target AS (SELECT *
+                  FROM erp_webhook.subscriber_called(disable_subscriber.name, disable_subscriber.company)), closed AS (
     UPDATE erp_webhook.dispatch d SET state = 'dead', done_at = now(), leased_until = NULL
-    FROM target t WHERE d.company_id = t.company_id AND d.subscriber_id = t.subscriber_id AND d.state IN ('queued', 'sending')
+    FROM target t
+    WHERE d.company_id = t.company_id AND d.subscriber_id = t.subscriber_id AND d.state IN ('queued', 'sending')
   )
   UPDATE erp_webhook.subscriber s SET state = 'disabled', reason = disable_subscriber.reason
   FROM target t WHERE s.company_id = t.company_id AND s.subscriber_id = t.subscriber_id
 $$;
-COMMENT ON FUNCTION erp_webhook.disable_subscriber(text, text, text) IS 'tell nothing more; what was still queued is dead until resend()';
+COMMENT ON FUNCTION erp_webhook.disable_subscriber(text, text, text) IS
+  'tell nothing more; what was still queued is dead until resend()';
 
 CREATE FUNCTION erp_webhook.enable_subscriber(name text, company text DEFAULT 'default') RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
@@ -157,10 +172,12 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.resend(bigint, text, text) IS
-  'send a message again, under its old id, to the subscribers of its kind or the one named; returns to how many. One still under way is left alone';
+  'send a message again, under its old id, to the subscribers of its kind or the one named; returns to how many. One '
+  'still under way is left alone';
 
 CREATE VIEW erp_webhook.outbox WITH (security_invoker = true) AS
-SELECT d.company_id, s.name AS subscriber, d.message_id, m.wire_id, m.kind, m.object, m.object_ref, d.state, d.tries, d.due_at,
+SELECT d.company_id, s.name AS subscriber, d.message_id, m.wire_id, m.kind, m.object, m.object_ref, d.state, d.tries,
+       d.due_at,
        last.status AS last_status, last.error AS last_error, m.created_at, d.done_at
 FROM erp_webhook.dispatch d
 JOIN erp_webhook.message m ON m.company_id = d.company_id AND m.message_id = d.message_id
@@ -171,8 +188,10 @@ COMMENT ON VIEW erp_webhook.outbox IS 'every message on its way to every subscri
 
 CREATE VIEW erp_webhook.subscriber_health WITH (security_invoker = true) AS
 SELECT s.company_id, s.name AS subscriber, s.url, s.kinds, s.state, s.reason, s.failures,
-       count(d) FILTER (WHERE d.state IN ('queued', 'sending')) AS open, count(d) FILTER (WHERE d.state = 'delivered') AS delivered,
-       count(d) FILTER (WHERE d.state = 'dead') AS dead, min(m.created_at) FILTER (WHERE d.state IN ('queued', 'sending')) AS oldest_open
+       count(d) FILTER (WHERE d.state IN ('queued', 'sending')) AS open,
+       count(d) FILTER (WHERE d.state = 'delivered') AS delivered,
+       count(d) FILTER (WHERE d.state = 'dead') AS dead,
+       min(m.created_at) FILTER (WHERE d.state IN ('queued', 'sending')) AS oldest_open
 FROM erp_webhook.subscriber s
 LEFT JOIN erp_webhook.dispatch d ON d.company_id = s.company_id AND d.subscriber_id = s.subscriber_id
 LEFT JOIN erp_webhook.message m ON m.company_id = d.company_id AND m.message_id = d.message_id

@@ -19,9 +19,11 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 RETURN (
   SELECT coalesce(string_agg(CASE WHEN c ~ '^[A-Za-z0-9._~-]$' THEN c
-                                  ELSE regexp_replace(upper(encode(convert_to(c, 'UTF8'), 'hex')), '(..)', '%\1', 'g') END, '' ORDER BY n), '')
+                                  ELSE regexp_replace(upper(encode(convert_to(c, 'UTF8'), 'hex')), '(..)', '%\1',
+                                                      'g') END, '' ORDER BY n), '')
   FROM regexp_split_to_table(value, '') WITH ORDINALITY AS t(c, n));
-COMMENT ON FUNCTION erp_webhook.percent_encode(text) IS 'RFC 3986 section 2.3: everything but unreserved characters is encoded';
+COMMENT ON FUNCTION erp_webhook.percent_encode(text) IS
+  'RFC 3986 section 2.3: everything but unreserved characters is encoded';
 
 -- NULL where a name is not known, or where a segment of dots would climb out of the path it stands in: such a call is
 -- refused as a URL, which shows where it was wanted, and stops no other.
@@ -45,13 +47,15 @@ BEGIN
   RETURN result;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.fill_template(text, jsonb, boolean) IS 'a template with its names filled in; credentials are left to the worker';
+COMMENT ON FUNCTION erp_webhook.fill_template(text, jsonb, boolean) IS
+  'a template with its names filled in; credentials are left to the worker';
 
 CREATE FUNCTION erp_webhook.provider_base(rules jsonb, settings jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 RETURN rtrim(coalesce(settings ->> 'api',
-  erp_webhook.fill_template(rules -> 'base' ->> coalesce(settings ->> 'environment', 'live'), jsonb_build_object('setting', settings))), '/');
+  erp_webhook.fill_template(rules -> 'base' ->> coalesce(settings ->> 'environment', 'live'),
+                            jsonb_build_object('setting', settings))), '/');
 COMMENT ON FUNCTION erp_webhook.provider_base(jsonb, jsonb) IS 'the origin of a provider''s API for this source';
 
 CREATE FUNCTION erp_webhook.provider_url(rules jsonb, settings jsonb, url text, vars jsonb) RETURNS text
@@ -59,11 +63,13 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 RETURN CASE WHEN url LIKE '/%' THEN erp_webhook.provider_base(rules, settings) ELSE '' END
   || erp_webhook.fill_template(url, coalesce(vars, '{}') || jsonb_build_object('setting', settings));
-COMMENT ON FUNCTION erp_webhook.provider_url(jsonb, jsonb, text, jsonb) IS 'a rule''s url with the base before it and its names filled in';
+COMMENT ON FUNCTION erp_webhook.provider_url(jsonb, jsonb, text, jsonb) IS
+  'a rule''s url with the base before it and its names filled in';
 
 -- What a call needs beside its url: the newest api secret that is valid, and the provider's headers.
 CREATE VIEW erp_webhook.api_access WITH (security_invoker = true) AS
-SELECT s.company_id, s.source_id, s.name AS source, s.provider, s.settings, p.fetch AS rules, k.secret_id, k.sealed, k.key_name,
+SELECT s.company_id, s.source_id, s.name AS source, s.provider, s.settings, p.fetch AS rules, k.secret_id, k.sealed,
+       k.key_name,
        coalesce(k.key_id, s.settings ->> 'client_id') AS "user", k.sealed IS NOT NULL AS has_key
 FROM erp_webhook.source s
 JOIN erp_webhook.provider p ON p.provider = s.provider
@@ -85,8 +91,10 @@ COMMENT ON FUNCTION erp_webhook.headers_of(jsonb, jsonb) IS 'a rule''s headers, 
 -- Due calls of all sources as leases: keys and objects before pages, since money waits for them. A source has at most
 -- eight under way, for its provider's sake and so that one that hangs takes no place of another's.
 CREATE FUNCTION erp_webhook.claim_calls(places int, lease_time interval)
-RETURNS TABLE (what text, company_id int, source_id int, ref text, lease int, method text, url text, headers text[], body text,
-               secret_id int, sealed bytea, key_name text, "user" text, token_url text, token_headers text[], token_body text)
+RETURNS TABLE (what text, company_id int, source_id int, ref text, lease int, method text, url text, headers text[],
+               body text,
+               secret_id int, sealed bytea, key_name text, "user" text, token_url text, token_headers text[],
+               token_body text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -95,15 +103,18 @@ BEGIN
   RETURN QUERY WITH fetch_due AS (
     SELECT d.company_id, d.source_id, d.fetch_id FROM erp_webhook.source s CROSS JOIN LATERAL (
       SELECT f.company_id, f.source_id, f.fetch_id, f.created_at FROM erp_webhook.fetch f
-      WHERE f.company_id = s.company_id AND f.source_id = s.source_id AND (f.state = 'queued' OR f.state = 'fetching' AND f.leased_until <= now())
+      WHERE f.company_id = s.company_id AND f.source_id = s.source_id
+        AND (f.state = 'queued' OR f.state = 'fetching' AND f.leased_until <= now())
       ORDER BY f.created_at
       LIMIT greatest(0, 8 - (SELECT count(*) FROM erp_webhook.fetch u
-                             WHERE u.company_id = s.company_id AND u.source_id = s.source_id AND u.state = 'fetching' AND u.leased_until > now()))
+                             WHERE u.company_id = s.company_id AND u.source_id = s.source_id AND u.state = 'fetching'
+                               AND u.leased_until > now()))
       FOR UPDATE SKIP LOCKED
     ) d
     WHERE s.active ORDER BY d.created_at LIMIT places
   ), fetching AS (
-    UPDATE erp_webhook.fetch f SET state = 'fetching', lease = f.lease + 1, leased_until = now() + lease_time, claimed_at = clock_timestamp()
+    UPDATE erp_webhook.fetch f SET state = 'fetching', lease = f.lease + 1, leased_until = now() + lease_time,
+    claimed_at = clock_timestamp()
     FROM fetch_due d WHERE f.company_id = d.company_id AND f.source_id = d.source_id AND f.fetch_id = d.fetch_id
     RETURNING f.*
   ), pull_due AS (
@@ -132,7 +143,8 @@ BEGIN
   FROM calls c JOIN erp_webhook.api_access a ON a.company_id = c.company_id AND a.source_id = c.source_id;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.claim_calls(int, interval) IS 'worker: lease due calls to providers, ready to be made but for the credentials';
+COMMENT ON FUNCTION erp_webhook.claim_calls(int, interval) IS
+  'worker: lease due calls to providers, ready to be made but for the credentials';
 
 -- Backoff of calls to providers: seconds, then minutes, then hours; scattered by a fifth.
 CREATE FUNCTION erp_webhook.call_wait(tries int, retry_after int DEFAULT 0) RETURNS interval
@@ -141,7 +153,8 @@ SET search_path = pg_catalog, pg_temp
 RETURN greatest(least(5 * 3 ^ least(tries, 8), 21600) * (0.9 + 0.2 * random()),
                 least(coalesce(retry_after, 0), 86400)) * interval '1 s'
   * coalesce(nullif(current_setting('erp_webhook.retry_scale', true), '')::float8, 1);
-COMMENT ON FUNCTION erp_webhook.call_wait(int, int) IS 'how long to wait after so many failed calls; Retry-After may lengthen it, up to a day';
+COMMENT ON FUNCTION erp_webhook.call_wait(int, int) IS
+  'how long to wait after so many failed calls; Retry-After may lengthen it, up to a day';
 
 -- The answer as JSON, or NULL where it is none.
 CREATE FUNCTION erp_webhook.json_answer(answer bytea) RETURNS json
@@ -154,16 +167,19 @@ EXCEPTION WHEN data_exception THEN
   RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.json_answer(bytea) IS 'an answer as JSON, member for member as it was written; NULL if it is not JSON';
+COMMENT ON FUNCTION erp_webhook.json_answer(bytea) IS
+  'an answer as JSON, member for member as it was written; NULL if it is not JSON';
 
 -- Alternatives of pointers, /a|/b: the first that is there.
 CREATE FUNCTION erp_webhook.json_at(document json, pointers text) RETURNS json
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 RETURN (
-  SELECT document #> string_to_array(substr(p.pointer, 2), '/') FROM string_to_table(pointers, '|') WITH ORDINALITY AS p(pointer, n)
+  SELECT document #> string_to_array(substr(p.pointer, 2), '/')
+  FROM string_to_table(pointers, '|') WITH ORDINALITY AS p(pointer, n)
   WHERE json_typeof(document #> string_to_array(substr(p.pointer, 2), '/')) <> 'null' ORDER BY p.n LIMIT 1);
-COMMENT ON FUNCTION erp_webhook.json_at(json, text) IS 'what a pointer, or the first of several that finds something, points to';
+COMMENT ON FUNCTION erp_webhook.json_at(json, text) IS
+  'what a pointer, or the first of several that finds something, points to';
 
 -- A body around an item: {item} is the item, {item:/a|/b} a member of it, {text:/a} a member's text inside a string,
 -- {lower:/a} that in lower case.
@@ -176,7 +192,8 @@ RETURN CASE WHEN wrap IS NULL THEN item::text ELSE (
                          WHEN w.part LIKE '{text:%}' THEN coalesce(btrim(to_json(erp_webhook.json_at(item, substring(w.part, '^\{text:(.*)\}$')) #>> '{}')::text, '"'), '')
                          WHEN w.part LIKE '{lower:%}' THEN coalesce(btrim(to_json(lower(erp_webhook.json_at(item, substring(w.part, '^\{lower:(.*)\}$')) #>> '{}'))::text, '"'), '')
                          ELSE w.part END, '' ORDER BY w.n)
-  FROM regexp_matches(wrap, '\{(?:item|(?:text|lower|item):[^{}]+)\}|[^{]+|\{', 'g') WITH ORDINALITY AS m(parts, n), LATERAL (SELECT m.parts[1] AS part, m.n) w) END;
+  FROM regexp_matches(wrap, '\{(?:item|(?:text|lower|item):[^{}]+)\}|[^{]+|\{', 'g') WITH ORDINALITY AS m(parts, n),
+  LATERAL (SELECT m.parts[1] AS part, m.n) w) END;
 COMMENT ON FUNCTION erp_webhook.wrap_item(text, json) IS 'what a webhook about this item would hold';
 
 CREATE FUNCTION erp_webhook.pointer_path(pointer text) RETURNS text[]

@@ -19,7 +19,8 @@ LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 RETURN coalesce(cur.page, erp_webhook.provider_url(rules, settings, rules #>> ARRAY['pull', cur.stream, 'url'],
   (SELECT jsonb_build_object('since', to_char(start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-                             'since_s', floor(extract(epoch FROM start))::bigint, 'since_date', to_char(start AT TIME ZONE 'UTC', 'YYYY-MM-DD'))
+                             'since_s', floor(extract(epoch FROM start))::bigint, 'since_date',
+                             to_char(start AT TIME ZONE 'UTC', 'YYYY-MM-DD'))
    FROM (SELECT cur.since - coalesce(rules #>> ARRAY['pull', cur.stream, 'overlap'], '1 hour')::interval) x(start))));
 COMMENT ON FUNCTION erp_webhook.page_url(jsonb, jsonb, erp_webhook.pull_cursor) IS 'the page a cursor reads next';
 
@@ -42,12 +43,14 @@ BEGIN
   ELSIF rule ? 'url' THEN
     value := answer #>> erp_webhook.pointer_path(rule ->> 'url');
   ELSIF rule ? 'rel' THEN
-    SELECT l ->> 'href' INTO value FROM json_array_elements(answer #> erp_webhook.pointer_path(rule ->> 'rel')) l WHERE l ->> 'rel' = 'next';
+    SELECT l ->> 'href'
+    INTO value FROM json_array_elements(answer #> erp_webhook.pointer_path(rule ->> 'rel')) l WHERE l ->> 'rel' = 'next';
   END IF;
   -- Some providers write their links with another of their own hosts. The call stays on the base.
   value := coalesce((
     SELECT base || substr(value, length(o) + 1)
-    FROM (SELECT '' UNION ALL SELECT jsonb_array_elements_text(rules -> 'origins')) x(o) WHERE starts_with(value, o || '/') LIMIT 1), value);
+    FROM (SELECT '' UNION ALL SELECT jsonb_array_elements_text(rules -> 'origins')) x(o)
+    WHERE starts_with(value, o || '/') LIMIT 1), value);
   IF NOT starts_with(value, base || '/') THEN
     RAISE EXCEPTION 'the next page lies elsewhere: %', left(value, 200) USING ERRCODE = 'data_exception';
   END IF;
@@ -105,7 +108,8 @@ BEGIN
   RETURN ARRAY[said[1].external_id];
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.insert_events(erp_webhook.event[]) IS 'store events and settle them; the ids of those that are new';
+COMMENT ON FUNCTION erp_webhook.insert_events(erp_webhook.event[]) IS
+  'store events and settle them; the ids of those that are new';
 
 -- The body is kept as evidence if it brought anything. A known id that says something else is a conflict; one that only
 -- waited to be confirmed is confirmed by the provider having said the same.
@@ -123,7 +127,8 @@ DECLARE
 BEGIN
   SELECT array_agg(e ORDER BY n) INTO said
     FROM (SELECT DISTINCT ON (said[i].external_id) i AS n,
-            jsonb_populate_record(said[i], jsonb_build_object('delivery_id', delivery, 'event_id', nextval('erp_webhook.event_event_id_seq'))) AS e
+            jsonb_populate_record(said[i], jsonb_build_object('delivery_id', delivery, 'event_id',
+                                                              nextval('erp_webhook.event_event_id_seq'))) AS e
           FROM generate_subscripts(said, 1) i ORDER BY said[i].external_id, i) d;
   IF said IS NULL THEN
     RETURN 0;
@@ -132,11 +137,13 @@ BEGIN
 
   WITH known AS (
     SELECT e.company_id, e.event_id, e.digest AS stored, s.digest, s.received_at FROM unnest(said) s
-    JOIN erp_webhook.event e ON e.company_id = first.company_id AND e.source_id = first.source_id AND e.external_id = s.external_id
+    JOIN erp_webhook.event e
+      ON e.company_id = first.company_id AND e.source_id = first.source_id AND e.external_id = s.external_id
     WHERE s.external_id <> ALL (fresh)
   ), conflicts AS (
     INSERT INTO erp_webhook.event_conflict (company_id, event_id, digest, delivery_id, received_at)
-      SELECT k.company_id, k.event_id, k.digest, delivery, k.received_at FROM known k WHERE k.digest IS DISTINCT FROM k.stored
+      SELECT k.company_id, k.event_id, k.digest, delivery, k.received_at
+      FROM known k WHERE k.digest IS DISTINCT FROM k.stored
     ON CONFLICT DO NOTHING RETURNING 1
   ) SELECT count(*) INTO differing FROM conflicts;
 
@@ -152,13 +159,16 @@ BEGIN
   END IF;
 
   IF fresh <> '{}' OR differing > 0 THEN
-    INSERT INTO erp_webhook.delivery (company_id, delivery_id, received_at, source_id, method, url, headers, body, secret_id, signed_at)
-      VALUES (first.company_id, delivery, first.received_at, first.source_id, method, url, headers, body, secret_id, first.signed_at);
+    INSERT INTO erp_webhook.delivery (company_id, delivery_id, received_at, source_id, method, url, headers, body,
+                                      secret_id, signed_at)
+      VALUES (first.company_id, delivery, first.received_at, first.source_id, method, url, headers, body, secret_id,
+              first.signed_at);
   END IF;
   RETURN cardinality(fresh);
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.keep_events(erp_webhook.event[], text, text, bytea, text, int) IS 'keep what was read at a provider and settle what is new of it; returns how many events that are';
+COMMENT ON FUNCTION erp_webhook.keep_events(erp_webhook.event[], text, text, bytea, text, int) IS
+  'keep what was read at a provider and settle what is new of it; returns how many events that are';
 
 -- One item as events. Those of objects that an event has already said word for word are left out.
 CREATE FUNCTION erp_webhook.read_item(a erp_webhook.api_access, stream jsonb, item json)
@@ -175,8 +185,10 @@ BEGIN
   END IF;
   SELECT o INTO rule FROM jsonb_array_elements(a.rules -> 'objects') o WHERE o ->> 'rule' = stream ->> 'as';
   RETURN QUERY SELECT e.* FROM erp_webhook.read_object(a, rule, NULL, item, 'pull') e
-    WHERE NOT EXISTS (SELECT FROM erp_webhook.event k WHERE k.company_id = e.company_id AND k.source_id = e.source_id AND k.kind = e.kind
-                        AND k.object_ref = e.object_ref AND k.state = 'applied' AND k.amount IS NOT DISTINCT FROM e.amount AND k.currency IS NOT DISTINCT FROM e.currency);
+    WHERE NOT EXISTS (SELECT FROM erp_webhook.event k
+                      WHERE k.company_id = e.company_id AND k.source_id = e.source_id AND k.kind = e.kind
+                        AND k.object_ref = e.object_ref AND k.state = 'applied' AND k.amount IS NOT DISTINCT FROM e.amount
+                        AND k.currency IS NOT DISTINCT FROM e.currency);
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.read_item(erp_webhook.api_access, jsonb, json) IS 'the events an item of a page stands for';
@@ -188,20 +200,25 @@ SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT e.*
   FROM erp_webhook.provider p,
-       erp_webhook.read_body(erp_webhook.provider_reading(p.provider), erp_webhook.provider_events(p.provider), a.settings, '{}',
-         convert_to(erp_webhook.wrap_item(rule ->> 'wrap', CASE WHEN rule ? 'at' THEN answer #> erp_webhook.pointer_path(rule ->> 'at') ELSE answer END), 'UTF8'),
+       erp_webhook.read_body(erp_webhook.provider_reading(p.provider), erp_webhook.provider_events(p.provider),
+                             a.settings, '{}',
+         convert_to(erp_webhook.wrap_item(rule ->> 'wrap',
+                                          CASE WHEN rule ? 'at' THEN answer #> erp_webhook.pointer_path(rule ->> 'at')
+                                               ELSE answer END), 'UTF8'),
          'POST', a.settings ->> 'url', 'full') r,
        erp_webhook.event_of(a.company_id, a.source_id, origin, to_jsonb(r)) e
   WHERE p.provider = a.provider
 $$;
-COMMENT ON FUNCTION erp_webhook.read_as_webhook(erp_webhook.api_access, jsonb, json, text) IS 'what a provider''s API answers, read by the mapping of its webhooks';
+COMMENT ON FUNCTION erp_webhook.read_as_webhook(erp_webhook.api_access, jsonb, json, text) IS
+  'what a provider''s API answers, read by the mapping of its webhooks';
 
 CREATE FUNCTION erp_webhook.reaches_back(stream jsonb, since timestamptz, page json) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 RETURN coalesce((page #> erp_webhook.pointer_path(stream ->> 'items') -> -1 #>> erp_webhook.pointer_path(stream ->> 'newest'))::timestamptz
   < since - coalesce(stream ->> 'overlap', '1 hour')::interval, false);
-COMMENT ON FUNCTION erp_webhook.reaches_back(jsonb, timestamptz, json) IS 'does a page of a list that comes newest first go back far enough?';
+COMMENT ON FUNCTION erp_webhook.reaches_back(jsonb, timestamptz, json) IS
+  'does a page of a list that comes newest first go back far enough?';
 
 CREATE FUNCTION erp_webhook.record_page(call jsonb, answer bytea) RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -219,19 +236,22 @@ DECLARE
   items int;
 BEGIN
   SELECT * INTO cur FROM erp_webhook.pull_cursor c
-    WHERE c.company_id = (call ->> 'company_id')::int AND c.source_id = (call ->> 'source_id')::int AND c.stream = call ->> 'ref' FOR UPDATE;
+    WHERE c.company_id = (call ->> 'company_id')::int AND c.source_id = (call ->> 'source_id')::int
+      AND c.stream = call ->> 'ref' FOR UPDATE;
   IF NOT FOUND OR cur.lease <> (call ->> 'lease')::int THEN
     RETURN;
   END IF;
   SELECT * INTO a FROM erp_webhook.api_access x WHERE x.company_id = cur.company_id AND x.source_id = cur.source_id;
   rule := a.rules #> ARRAY['pull', cur.stream];
   IF (call ->> 'status')::int <> 200 OR page IS NULL OR json_typeof(page #> erp_webhook.pointer_path(rule ->> 'items')) IS DISTINCT FROM 'array' THEN
-    PERFORM erp_webhook.pull_failed(cur, coalesce(call ->> 'error', CASE WHEN (call ->> 'status')::int <> 200 THEN 'answered ' || (call ->> 'status') ELSE 'not a page' END),
+    PERFORM erp_webhook.pull_failed(cur, coalesce(call ->> 'error',
+                                                  CASE WHEN (call ->> 'status')::int <> 200 THEN 'answered ' || (call ->> 'status') ELSE 'not a page' END),
                                     (call ->> 'retry_after')::int);
     RETURN;
   END IF;
   url := erp_webhook.page_url(a.rules, a.settings, cur);
-  SELECT k.fresh, k.items INTO fresh, items FROM erp_webhook.keep_items(a, rule, url, page #> erp_webhook.pointer_path(rule ->> 'items')) k;
+  SELECT k.fresh, k.items
+  INTO fresh, items FROM erp_webhook.keep_items(a, rule, url, page #> erp_webhook.pointer_path(rule ->> 'items')) k;
   following := CASE WHEN NOT erp_webhook.reaches_back(rule, cur.since, page) THEN erp_webhook.next_page(a.rules, a.settings, cur.stream,
                  erp_webhook.page_url(a.rules, a.settings, jsonb_populate_record(cur, '{"page": null}')), page) END;
   -- A page seen before in this run is a loop; an empty one with a successor would be followed for ever.
@@ -257,13 +277,15 @@ CREATE FUNCTION erp_webhook.pull_failed(cur erp_webhook.pull_cursor, why text, r
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  UPDATE erp_webhook.pull_cursor c SET error = why, tries = c.tries + 1, leased_until = NULL, next_at = now() + erp_webhook.call_wait(c.tries, retry_after)
+  UPDATE erp_webhook.pull_cursor c SET error = why, tries = c.tries + 1, leased_until = NULL,
+  next_at = now() + erp_webhook.call_wait(c.tries, retry_after)
   WHERE c.company_id = cur.company_id AND c.source_id = cur.source_id AND c.stream = cur.stream
 $$;
 COMMENT ON FUNCTION erp_webhook.pull_failed(erp_webhook.pull_cursor, text, int) IS 'the same page again, later';
 
 -- Keep the items of a page that are not known. In the order of their times, so that vouchers read like the day.
-CREATE FUNCTION erp_webhook.keep_items(a erp_webhook.api_access, stream jsonb, url text, list json, OUT items int, OUT fresh int)
+CREATE FUNCTION erp_webhook.keep_items(a erp_webhook.api_access, stream jsonb, url text, list json, OUT items int,
+                                       OUT fresh int)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -276,7 +298,8 @@ BEGIN
   fresh := erp_webhook.keep_events(said, 'GET', url, convert_to(list::text, 'UTF8'));
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.keep_items(erp_webhook.api_access, jsonb, text, json) IS 'the events of a page''s items, kept; how many were new';
+COMMENT ON FUNCTION erp_webhook.keep_items(erp_webhook.api_access, jsonb, text, json) IS
+  'the events of a page''s items, kept; how many were new';
 
 -- Scheduling.
 
@@ -295,7 +318,8 @@ BEGIN
   ON CONFLICT DO NOTHING;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.plan_pulls() IS 'give every source that has an API key its cursors; settings.pull = false leaves it to pull()';
+COMMENT ON FUNCTION erp_webhook.plan_pulls() IS
+  'give every source that has an API key its cursors; settings.pull = false leaves it to pull()';
 
 CREATE FUNCTION erp_webhook.pull(source text, since timestamptz DEFAULT NULL) RETURNS int
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -305,7 +329,8 @@ AS $$
 DECLARE
   a erp_webhook.api_access;
 BEGIN
-  SELECT x.* INTO a FROM erp_webhook.source_name n JOIN erp_webhook.api_access x ON x.company_id = n.company_id AND x.source_id = n.source_id
+  SELECT x.*
+  INTO a FROM erp_webhook.source_name n JOIN erp_webhook.api_access x ON x.company_id = n.company_id AND x.source_id = n.source_id
     WHERE n.name = source;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'no active source "%"', source USING ERRCODE = 'undefined_object';
@@ -320,14 +345,18 @@ BEGIN
   INSERT INTO erp_webhook.pull_cursor AS c (company_id, source_id, stream, since)
     SELECT a.company_id, a.source_id, k.stream, coalesce(since, now()) FROM jsonb_object_keys(a.rules -> 'pull') k(stream)
   ON CONFLICT (company_id, source_id, stream) DO UPDATE SET
-    since = coalesce(pull.since, c.since), page = NULL, pages = 0, seen = '{}', next_at = now(), leased_until = NULL, lease = c.lease + 1, tries = 0, error = NULL;
+    since = coalesce(pull.since, c.since), page = NULL, pages = 0, seen = '{}', next_at = now(), leased_until = NULL,
+    lease = c.lease + 1, tries = 0, error = NULL;
   RETURN (SELECT count(*) FROM jsonb_object_keys(a.rules -> 'pull'));
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.pull(text, timestamptz) IS
-  'have the worker read a provider''s lists now, from `since` or where it stopped; returns how many lists. run_jobs() does it too';
+  'have the worker read a provider''s lists now, from `since` or where it stopped; returns how many lists. run_jobs() '
+  'does it too';
 
 CREATE VIEW erp_webhook.pull_state WITH (security_invoker = true) AS
-SELECT c.company_id, s.name AS source, c.stream, c.since, c.next_at, c.done_at, c.pages AS pages_into_run, c.pulled, c.found, c.tries, c.error
+SELECT c.company_id, s.name AS source, c.stream, c.since, c.next_at, c.done_at, c.pages AS pages_into_run, c.pulled,
+       c.found, c.tries, c.error
 FROM erp_webhook.pull_cursor c JOIN erp_webhook.source s ON s.company_id = c.company_id AND s.source_id = c.source_id;
-COMMENT ON VIEW erp_webhook.pull_state IS 'how far each list has been read; `found` counts events that only pulling brought, which measures the webhook';
+COMMENT ON VIEW erp_webhook.pull_state IS
+  'how far each list has been read; `found` counts events that only pulling brought, which measures the webhook';

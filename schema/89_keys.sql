@@ -15,10 +15,13 @@ COMMENT ON FUNCTION erp_webhook.max_fetched_keys() IS 'keys kept per source; the
 
 CREATE FUNCTION erp_webhook.max_unverified(OUT deliveries int, OUT bytes bigint)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (1000, 16777216::bigint);
-COMMENT ON FUNCTION erp_webhook.max_unverified() IS 'what of a source may wait for keys at once, since anybody can name a key; more is rejected, and its sender comes again';
+COMMENT ON FUNCTION erp_webhook.max_unverified() IS
+  'what of a source may wait for keys at once, since anybody can name a key; more is rejected, and its sender '
+  'comes again';
 
 CREATE FUNCTION erp_webhook.key_attempts() RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN 6;
-COMMENT ON FUNCTION erp_webhook.key_attempts() IS 'how often, over half an hour, the provider must not know a key before the deliveries that name it are refused';
+COMMENT ON FUNCTION erp_webhook.key_attempts() IS
+  'how often, over half an hour, the provider must not know a key before the deliveries that name it are refused';
 
 -- The name of the key a request says it is signed with; NULL where it says none, or one that may not be fetched.
 CREATE FUNCTION erp_webhook.key_named(rules jsonb, headers jsonb) RETURNS text
@@ -31,9 +34,11 @@ DECLARE
   value text;
   name text;
 BEGIN
-  SELECT h.value #>> '{}' INTO value FROM jsonb_each(headers) h WHERE lower(h.key) = header AND jsonb_typeof(h.value) = 'string';
+  SELECT h.value #>> '{}'
+  INTO value FROM jsonb_each(headers) h WHERE lower(h.key) = header AND jsonb_typeof(h.value) = 'string';
   name := CASE WHEN place = 'jose'
-    THEN convert_from(decode(rpad(translate(split_part(value, '.', 1), '-_', '+/'), (length(split_part(value, '.', 1)) + 3) / 4 * 4, '='), 'base64'), 'UTF8')::json ->> 'kid'
+    THEN convert_from(decode(rpad(translate(split_part(value, '.', 1), '-_', '+/'),
+                                  (length(split_part(value, '.', 1)) + 3) / 4 * 4, '='), 'base64'), 'UTF8')::json ->> 'kid'
     ELSE value END;
   -- The name goes into a URL, or into a body we send.
   IF length(name) > 400 OR name !~ '^[A-Za-z0-9._~:/?&=%+-]+$' OR rules #>> '{keys,url}' = '{ref}' AND (name ~ ('^(?:' || (rules #>> '{keys,pinned}') || ')$')) IS NOT TRUE THEN
@@ -47,7 +52,8 @@ $$;
 COMMENT ON FUNCTION erp_webhook.key_named(jsonb, jsonb) IS 'the key a request names, if it is one the worker may fetch';
 
 -- Called by ingest for a request whose key is not known. False: it is rejected like any other.
-CREATE FUNCTION erp_webhook.keep_unverified(company_id int, source_id int, headers jsonb, body bytea, method text, url text) RETURNS boolean
+CREATE FUNCTION erp_webhook.keep_unverified(company_id int, source_id int, headers jsonb, body bytea, method text, url text)
+RETURNS boolean
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -55,11 +61,13 @@ AS $$
 DECLARE
   key text;
 BEGIN
-  SELECT erp_webhook.key_named(p.fetch, headers) INTO key FROM erp_webhook.source s JOIN erp_webhook.provider p ON p.provider = s.provider
+  SELECT erp_webhook.key_named(p.fetch, headers)
+  INTO key FROM erp_webhook.source s JOIN erp_webhook.provider p ON p.provider = s.provider
     WHERE s.company_id = company_id AND s.source_id = source_id AND s.active;
   IF key IS NULL OR (
     SELECT count(u.unverified_id) >= m.deliveries OR coalesce(sum(octet_length(u.body)), 0) + octet_length(body) > m.bytes
-    FROM erp_webhook.max_unverified() m LEFT JOIN erp_webhook.unverified u ON u.company_id = company_id AND u.source_id = source_id AND u.state = 'waiting'
+    FROM erp_webhook.max_unverified() m
+    LEFT JOIN erp_webhook.unverified u ON u.company_id = company_id AND u.source_id = source_id AND u.state = 'waiting'
     GROUP BY m.deliveries, m.bytes) THEN
     RETURN false;
   END IF;
@@ -68,7 +76,8 @@ BEGIN
   RETURN true;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.keep_unverified(int, int, jsonb, bytea, text, text) IS 'keep a request until its key is there; without effect till then';
+COMMENT ON FUNCTION erp_webhook.keep_unverified(int, int, jsonb, bytea, text, text) IS
+  'keep a request until its key is there; without effect till then';
 
 CREATE FUNCTION erp_webhook.plan_keys() RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -109,7 +118,8 @@ BEGIN
   document := CASE WHEN at = '{}' THEN document ELSE document #> at END;
   RETURN QUERY
     SELECT j ->> 'kid', j::text, to_timestamp((j ->> 'expired_at')::float8)
-    FROM json_array_elements(CASE WHEN rule ->> 'form' = 'jwks' THEN document -> 'keys' ELSE json_build_array(document) END) j
+    FROM json_array_elements(CASE WHEN rule ->> 'form' = 'jwks' THEN document -> 'keys'
+                                  ELSE json_build_array(document) END) j
     WHERE j ->> 'kid' IS NOT NULL AND (rule ->> 'form' = 'jwks' OR j ->> 'kid' = ref)
     LIMIT erp_webhook.max_fetched_keys();
 EXCEPTION WHEN data_exception THEN
@@ -128,8 +138,10 @@ DECLARE
   taken int := 0;
   why text;
 BEGIN
-  UPDATE erp_webhook.fetch x SET state = 'done', status = nullif((call ->> 'status')::int, 0), error = call ->> 'error', done_at = now(), leased_until = NULL
-    WHERE x.company_id = (call ->> 'company_id')::int AND x.source_id = (call ->> 'source_id')::int AND x.fetch_id = (call ->> 'ref')::bigint
+  UPDATE erp_webhook.fetch x SET state = 'done', status = nullif((call ->> 'status')::int, 0), error = call ->> 'error',
+  done_at = now(), leased_until = NULL
+    WHERE x.company_id = (call ->> 'company_id')::int AND x.source_id = (call ->> 'source_id')::int
+      AND x.fetch_id = (call ->> 'ref')::bigint
       AND x.state = 'fetching' AND x.lease = (call ->> 'lease')::int
     RETURNING * INTO f;
   IF NOT FOUND THEN
@@ -142,15 +154,18 @@ BEGIN
         SELECT f.company_id, f.source_id, n.key_id, n.key,
                tstzrange(NULL, least(n.until, now() + coalesce(rules #>> '{keys,lives}', '24 hours')::interval))
         FROM erp_webhook.keys_of(rules -> 'keys', f.ref, answer) n
-      ON CONFLICT (company_id, source_id, key_id) DO UPDATE SET key = excluded.key, valid = excluded.valid, fetched_at = now()
+      ON CONFLICT (company_id, source_id, key_id) DO UPDATE SET key = excluded.key, valid = excluded.valid,
+      fetched_at = now()
       RETURNING 1
     ) SELECT count(*) INTO taken FROM stored;
     DELETE FROM erp_webhook.fetched_key k WHERE k.company_id = f.company_id AND k.source_id = f.source_id AND k.key_id NOT IN (
       SELECT y.key_id FROM erp_webhook.fetched_key y WHERE y.company_id = f.company_id AND y.source_id = f.source_id
       ORDER BY y.fetched_at DESC, y.key_id LIMIT erp_webhook.max_fetched_keys());
   END IF;
-  why := CASE WHEN taken > 0 THEN 'the answer holds other keys' ELSE coalesce(f.error, 'answered ' || f.status || ', no key in it') END;
-  UPDATE erp_webhook.unverified u SET attempts = u.attempts + 1, reason = why, retry_at = now() + erp_webhook.call_wait(u.attempts + 1, (call ->> 'retry_after')::int)
+  why := CASE WHEN taken > 0 THEN 'the answer holds other keys'
+              ELSE coalesce(f.error, 'answered ' || f.status || ', no key in it') END;
+  UPDATE erp_webhook.unverified u SET attempts = u.attempts + 1, reason = why,
+  retry_at = now() + erp_webhook.call_wait(u.attempts + 1, (call ->> 'retry_after')::int)
     WHERE u.company_id = f.company_id AND u.source_id = f.source_id AND u.state = 'waiting' AND u.key_id = f.ref;
   PERFORM erp_webhook.decide_unverified(f.company_id, f.source_id, f.ref, taken > 0, f.status IN (200, 404, 410));
 END
@@ -159,7 +174,8 @@ COMMENT ON FUNCTION erp_webhook.record_key(jsonb, bytea) IS 'keep fetched keys a
 
 -- A delivery is judged as of its arrival. One that is genuine then goes the way of every delivery. One whose key does not
 -- come is refused when the provider has denied the key often enough, or after three days: by then its sender has given up, too.
-CREATE FUNCTION erp_webhook.decide_unverified(company_id int, source_id int, asked text, came boolean, denied boolean) RETURNS void
+CREATE FUNCTION erp_webhook.decide_unverified(company_id int, source_id int, asked text, came boolean, denied boolean)
+RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -181,15 +197,20 @@ BEGIN
       AND (denied AND u.key_id = asked AND u.attempts >= erp_webhook.key_attempts()) IS NOT TRUE;
     IF v.ok THEN
       SELECT array_agg(e ORDER BY r.ordinal) INTO said
-      FROM erp_webhook.read_body((SELECT p.reading FROM erp_webhook.provider p WHERE p.provider = s.provider), erp_webhook.provider_events(s.provider),
+      FROM erp_webhook.read_body((SELECT p.reading
+                                  FROM erp_webhook.provider p
+                                  WHERE p.provider = s.provider), erp_webhook.provider_events(s.provider),
                                  s.settings, u.headers, u.body, u.method, u.url, s.trust) r,
-           erp_webhook.event_of(company_id, source_id, 'push', to_jsonb(r) || jsonb_build_object('signed_at', v.signed_at)) e;
+           erp_webhook.event_of(company_id, source_id, 'push',
+                                to_jsonb(r) || jsonb_build_object('signed_at', v.signed_at)) e;
       PERFORM erp_webhook.keep_events(said, u.method, u.url, u.body, u.headers::text, v.secret_id);
     END IF;
     UPDATE erp_webhook.unverified x SET state = CASE WHEN v.ok THEN 'accepted' ELSE 'refused' END,
-        reason = CASE WHEN keyless THEN 'no key came: ' || coalesce(u.reason, v.reason) ELSE v.reason END, headers = '{}', body = ''
+        reason = CASE WHEN keyless THEN 'no key came: ' || coalesce(u.reason, v.reason) ELSE v.reason END, headers = '{}',
+        body = ''
       WHERE x.company_id = u.company_id AND x.source_id = u.source_id AND x.unverified_id = u.unverified_id;
   END LOOP;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.decide_unverified(int, int, text, boolean, boolean) IS 'judge the deliveries of a source that waited for a key';
+COMMENT ON FUNCTION erp_webhook.decide_unverified(int, int, text, boolean, boolean) IS
+  'judge the deliveries of a source that waited for a key';

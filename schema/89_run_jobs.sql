@@ -12,7 +12,8 @@ DECLARE
   retried int := 0;
 BEGIN
   FOR e IN SELECT x.* FROM erp_webhook.event x
-           WHERE x.state = 'failed' AND coalesce(x.retry_at, '-infinity') <= now() AND x.attempts < erp_webhook.confirm_attempts()
+           WHERE x.state = 'failed' AND coalesce(x.retry_at, '-infinity') <= now()
+             AND x.attempts < erp_webhook.confirm_attempts()
            ORDER BY x.received_at LIMIT most FOR UPDATE SKIP LOCKED LOOP
     retried := retried + 1;
     BEGIN
@@ -25,14 +26,16 @@ BEGIN
       IF code ~ '^(40|53|57|58|XX)' OR code = '55P03' THEN
         RAISE;
       END IF;
-      UPDATE erp_webhook.event x SET attempts = x.attempts + 1, retry_at = now() + erp_webhook.call_wait(x.attempts + 1), sqlstate = code, error = message
+      UPDATE erp_webhook.event x SET attempts = x.attempts + 1, retry_at = now() + erp_webhook.call_wait(x.attempts + 1),
+      sqlstate = code, error = message
         WHERE x.company_id = e.company_id AND x.event_id = e.event_id;
     END;
   END LOOP;
   RETURN retried;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.retry_due_events(int) IS 'settle failed events again whose time has come; returns how many were tried';
+COMMENT ON FUNCTION erp_webhook.retry_due_events(int) IS
+  'settle failed events again whose time has come; returns how many were tried';
 
 -- Delivered and dead messages go after their time, with their attempts; so do finished fetches and decided deliveries.
 CREATE FUNCTION erp_webhook.maintain_out(keep interval DEFAULT '90 days') RETURNS void
@@ -75,7 +78,9 @@ BEGIN
   END;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.do_chores(boolean) IS 'worker: what is to be fetched or pulled next, retries, the chain over vouchers, grace that has ended, and, if asked for, upkeep';
+COMMENT ON FUNCTION erp_webhook.do_chores(boolean) IS
+  'worker: what is to be fetched or pulled next, retries, the chain over vouchers, grace that has ended, and, if '
+  'asked for, upkeep';
 
 CREATE PROCEDURE erp_webhook.run_jobs()
 LANGUAGE c AS 'MODULE_PATHNAME', 'erp_webhook_run_jobs';
@@ -89,8 +94,10 @@ AS $$
 BEGIN
   EXECUTE format('GRANT USAGE ON SCHEMA erp_webhook TO %s', role);
   EXECUTE format('GRANT EXECUTE ON FUNCTION erp_webhook.claim_dispatches(int, interval), erp_webhook.record_dispatches(jsonb), '
-    'erp_webhook.claim_calls(int, interval), erp_webhook.record_call(jsonb, bytea), erp_webhook.do_chores(boolean) TO %s', role);
+    'erp_webhook.claim_calls(int, interval), erp_webhook.record_call(jsonb, bytea), erp_webhook.do_chores(boolean) TO %s',
+    role);
   EXECUTE format('GRANT EXECUTE ON PROCEDURE erp_webhook.run_jobs() TO %s', role);
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.grant_worker(regrole) IS 'let a role be erp_webhook.worker_role, or call run_jobs(): nothing else of the books becomes its';
+COMMENT ON FUNCTION erp_webhook.grant_worker(regrole) IS
+  'let a role be erp_webhook.worker_role, or call run_jobs(): nothing else of the books becomes its';

@@ -36,7 +36,8 @@ BEGIN
     USING ERRCODE = 'insufficient_privilege', HINT = format('See erp_webhook.grant_%s().', access);
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.check_access(int, text) IS 'raises unless the caller is a reader or admin of the company; for functions that run as the owner';
+COMMENT ON FUNCTION erp_webhook.check_access(int, text) IS
+  'raises unless the caller is a reader or admin of the company; for functions that run as the owner';
 
 CREATE FUNCTION erp_webhook.visible_companies(access text DEFAULT 'reader') RETURNS int[]
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -143,7 +144,8 @@ BEGIN
   END LOOP;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.grant_tables(text) IS 'let a role read tables and views, sealed secrets left out; the row policy says which rows';
+COMMENT ON FUNCTION erp_webhook.grant_tables(text) IS
+  'let a role read tables and views, sealed secrets left out; the row policy says which rows';
 
 CREATE FUNCTION erp_webhook.note_role(role text, company text, access text) RETURNS void
 LANGUAGE sql VOLATILE
@@ -189,7 +191,9 @@ BEGIN
   PERFORM erp_webhook.note_role(role, company, 'admin');
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.grant_admin(text, text) IS 'a role that configures one company and enters its documents; all companies and the catalogue where company is NULL';
+COMMENT ON FUNCTION erp_webhook.grant_admin(text, text) IS
+  'a role that configures one company and enters its documents; all companies and the catalogue where company is '
+  'NULL';
 
 -- Data goes into dumps: every table and sequence that is not registered by its own part. Rows we ship come with the install script.
 DO $$
@@ -197,10 +201,12 @@ DECLARE
   t record;
 BEGIN
   FOR t IN
-    SELECT c.oid, EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'shipped') AS has_shipped
+    SELECT c.oid,
+           EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'shipped') AS has_shipped
     FROM erp_webhook.member() x JOIN pg_catalog.pg_class c ON x.class = 'pg_catalog.pg_class'::regclass AND c.oid = x.object
     WHERE c.relkind IN ('r', 'S')
-      AND NOT c.oid = ANY (SELECT pg_catalog.unnest(e.extconfig) FROM pg_catalog.pg_extension e WHERE e.extname = 'erp_webhook')
+      AND NOT c.oid = ANY (SELECT pg_catalog.unnest(e.extconfig)
+                           FROM pg_catalog.pg_extension e WHERE e.extname = 'erp_webhook')
     ORDER BY c.oid
   LOOP
     PERFORM pg_catalog.pg_extension_config_dump(t.oid, CASE WHEN t.has_shipped THEN 'WHERE NOT shipped' ELSE '' END);
@@ -214,32 +220,39 @@ DECLARE
   m record;
 BEGIN
   FOR m IN SELECT c.oid::regclass AS name, c.relkind,
-                  EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'company_id') AS of_company,
+                  EXISTS (SELECT FROM pg_catalog.pg_attribute a
+                          WHERE a.attrelid = c.oid AND a.attname = 'company_id') AS of_company,
                   c.relrowsecurity AS guarded
-           FROM erp_webhook.member() x JOIN pg_catalog.pg_class c ON x.class = 'pg_catalog.pg_class'::regclass AND c.oid = x.object
+           FROM erp_webhook.member() x
+           JOIN pg_catalog.pg_class c ON x.class = 'pg_catalog.pg_class'::regclass AND c.oid = x.object
            WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S')
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass
                              AND d.objid = c.oid AND d.deptype IN ('i', 'a') AND c.relkind = 'S')
   LOOP
     EXECUTE pg_catalog.format('ALTER %s %s OWNER TO erp_webhook_owner',
-      CASE m.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, m.name);
+      CASE m.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
+      m.name);
     IF m.relkind IN ('r', 'p') AND m.of_company AND NOT m.guarded THEN
       PERFORM erp_webhook.guard_company_rows(m.name);
     END IF;
   END LOOP;
   FOR m IN SELECT p.oid::regprocedure AS name
-           FROM erp_webhook.member() x JOIN pg_catalog.pg_proc p ON x.class = 'pg_catalog.pg_proc'::regclass AND p.oid = x.object
+           FROM erp_webhook.member() x
+           JOIN pg_catalog.pg_proc p ON x.class = 'pg_catalog.pg_proc'::regclass AND p.oid = x.object
   LOOP
     EXECUTE pg_catalog.format('ALTER ROUTINE %s OWNER TO erp_webhook_owner', m.name);
     EXECUTE pg_catalog.format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', m.name);
   END LOOP;
   FOR m IN SELECT t.oid::regtype AS name, t.typtype
-           FROM erp_webhook.member() x JOIN pg_catalog.pg_type t ON x.class = 'pg_catalog.pg_type'::regclass AND t.oid = x.object
+           FROM erp_webhook.member() x
+           JOIN pg_catalog.pg_type t ON x.class = 'pg_catalog.pg_type'::regclass AND t.oid = x.object
            LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
            WHERE t.typtype IN ('d', 'e', 'c') AND coalesce(c.relkind, 'c') = 'c'
   LOOP
-    EXECUTE pg_catalog.format('ALTER %s %s OWNER TO erp_webhook_owner', CASE m.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, m.name);
-    EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM PUBLIC', CASE m.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, m.name);
+    EXECUTE pg_catalog.format('ALTER %s %s OWNER TO erp_webhook_owner',
+                              CASE m.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, m.name);
+    EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM PUBLIC', CASE m.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END,
+                              m.name);
   END LOOP;
   ALTER SCHEMA erp_webhook OWNER TO erp_webhook_owner;
   REVOKE ALL ON SCHEMA erp_webhook FROM PUBLIC;
