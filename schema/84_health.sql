@@ -102,12 +102,12 @@ AS $$
     WHERE v.event_id = what_changed.event_id),
   row_ (step, table_name, row_key, what, amount, currency, day) AS (
     SELECT 1, 'delivery', d.delivery_id::text, format('%s bytes of evidence', octet_length(d.body)), NULL::numeric,
-           NULL::text, d.received_at::date
+           NULL::text, erp_webhook.day_of(d.company_id, d.received_at)
     FROM one e
     JOIN erp_webhook.delivery d
       ON d.company_id = e.company_id AND d.delivery_id = e.delivery_id AND d.received_at = e.received_at
     UNION ALL SELECT 2, 'event', e.external_id, format('%s, %s', e.kind, concat_ws(': ', e.state, e.reason)), e.amount,
-    e.currency, e.received_at::date
+    e.currency, erp_webhook.day_of(e.company_id, e.received_at)
     FROM one e
     UNION ALL SELECT 3, 'money_object', concat_ws(' ', o.object, o.object_ref, nullif(o.denomination, '')),
     CASE WHEN o.effective THEN 'counts' ELSE 'does not count' END, o.amount, o.currency, o.value_date
@@ -126,7 +126,7 @@ AS $$
     FROM about o JOIN erp_webhook.bank_match m ON m.company_id = o.company_id
       AND (o.object = 'payout' AND m.source_id = o.source_id AND m.payout_ref = o.object_ref AND m.currency = o.denomination
            OR o.object = 'bank' AND m.line_source = o.source_id AND m.line_ref = o.object_ref)
-    UNION ALL SELECT 10, 'exceptions', x.kind, x.reason, x.amount, x.currency, x.since::date
+    UNION ALL SELECT 10, 'exceptions', x.kind, x.reason, x.amount, x.currency, erp_webhook.day_of(x.company_id, x.since)
     FROM one e JOIN erp_webhook.source s ON s.company_id = e.company_id AND s.source_id = e.source_id
       JOIN erp_webhook.exceptions x ON x.company_id = e.company_id AND x.source = s.name
         AND (x.external_id = e.external_id OR x.payment_ref = coalesce(e.payment_ref, e.object_ref)
