@@ -8,8 +8,8 @@ AS $$
 DECLARE
   found_ erp_webhook.bank_item[];
 BEGIN
-  found_ := ARRAY(SELECT i
-                  FROM erp_webhook.bank_item i WHERE i.company_id = company_id AND i.item = 'line' AND i.object_ref = line);
+  found_ := ARRAY(
+    SELECT i FROM erp_webhook.bank_item i WHERE i.company_id = company_id AND i.item = 'line' AND i.object_ref = line);
   IF cardinality(found_) = 0 THEN
     found_ := ARRAY(SELECT i FROM erp_webhook.bank_item i
       WHERE i.company_id = company_id AND i.item = 'line' AND i.state = 'booked'
@@ -17,7 +17,7 @@ BEGIN
   END IF;
   IF cardinality(found_) = 1 THEN RETURN found_[1]; END IF;
   RAISE EXCEPTION '% bank lines are called "%"',
-  CASE cardinality(found_) WHEN 0 THEN 'no' ELSE cardinality(found_)::text END, line
+    CASE cardinality(found_) WHEN 0 THEN 'no' ELSE cardinality(found_)::text END, line
     USING ERRCODE = CASE cardinality(found_) WHEN 0 THEN 'undefined_object' ELSE 'ambiguous_parameter' END,
           HINT = 'A line is named by line_ref of reconciliation(), or by the bank''s reference where only one has it.';
 END
@@ -141,8 +141,8 @@ DECLARE
 BEGIN
   PERFORM erp_webhook.check_access(company_id, 'admin');
   IF found_.amount >= 0 THEN
-    RAISE EXCEPTION 'line "%" is a credit: it is a customer''s, or a payout''s',
-    line USING ERRCODE = 'invalid_parameter_value', HINT = 'See assign() and match().';
+    RAISE EXCEPTION 'line "%" is a credit: it is a customer''s, or a payout''s', line
+      USING ERRCODE = 'invalid_parameter_value', HINT = 'See assign() and match().';
   END IF;
   RETURN erp_webhook.decide(company_id, found_, NULL, 'book', ledger_account, who, why);
 END
