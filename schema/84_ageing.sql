@@ -209,33 +209,40 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
-  WITH asked AS MATERIALIZED (SELECT a.company_id AS id, a.day
-                              FROM erp_webhook.asked_day(receivables_aging.company, receivables_aging.at) a),
-  item AS MATERIALIZED (SELECT o.*, a.day, a.day - o.due_on AS late
-                        FROM asked a, LATERAL erp_webhook.open_items(a.id, a.day) o),
-  disputed AS MATERIALIZED (SELECT d.* FROM asked a, LATERAL erp_webhook.disputed_invoices(a.id, a.day) d),
+  WITH asked AS MATERIALIZED (SELECT * FROM erp_webhook.asked_day(receivables_aging.company, receivables_aging.at)),
+  item AS MATERIALIZED (
+    SELECT o.*, a.day - o.due_on AS late
+    FROM asked a CROSS JOIN LATERAL erp_webhook.open_items(a.company_id, a.day) o),
+  disputed AS MATERIALIZED (
+    SELECT d.* FROM asked a CROSS JOIN LATERAL erp_webhook.disputed_invoices(a.company_id, a.day) d),
   twice AS MATERIALIZED (
     SELECT d.account_no, d.currency, count(*) AS n
-    FROM asked a, LATERAL erp_webhook.likely_duplicates(receivables_aging.company, a.day - 90, a.day) d GROUP BY 1, 2),
-  summed AS (
+    FROM asked a
+    CROSS JOIN LATERAL erp_webhook.likely_duplicates(receivables_aging.company, a.day - 90, a.day) d
+    GROUP BY d.account_no, d.currency),
+  customer AS (
     SELECT i.account_id, i.currency,
            coalesce(sum(i.due) FILTER (WHERE i.late <= 0), 0) AS not_due,
            coalesce(sum(i.due) FILTER (WHERE i.late BETWEEN 1 AND 30), 0) AS to_30,
            coalesce(sum(i.due) FILTER (WHERE i.late BETWEEN 31 AND 60), 0) AS to_60,
            coalesce(sum(i.due) FILTER (WHERE i.late BETWEEN 61 AND 90), 0) AS to_90,
-           coalesce(sum(i.due) FILTER (WHERE i.late > 90), 0) AS beyond, sum(i.due) AS due,
-           coalesce(sum(least(d.amount, i.due)) FILTER (WHERE d.amount > 0), 0) AS disputed, sum(i.credit) AS credit
-    FROM item i LEFT JOIN disputed d USING (invoice_id) WHERE i.account_id IS NOT NULL GROUP BY i.account_id, i.currency)
-  SELECT c.account_no, c.name, s.currency, round(s.not_due, g.digits), round(s.to_30, g.digits), round(s.to_60, g.digits),
-         round(s.to_90, g.digits), round(s.beyond, g.digits),
-         round(s.due, g.digits), round(s.disputed, g.digits), round(s.credit, g.digits), round(s.due - s.credit, g.digits),
-         coalesce(t.n, 0)
-  FROM asked a CROSS JOIN summed s
-  JOIN erp_webhook.account c ON c.company_id = a.id AND c.account_id = s.account_id
-  JOIN (SELECT u.currency, erp_webhook.digits_of(u.currency) AS digits FROM (SELECT DISTINCT currency FROM summed) u) g
-    ON g.currency = s.currency
-  LEFT JOIN twice t ON t.account_no = c.account_no AND t.currency = s.currency
-  ORDER BY s.due - s.credit DESC, c.account_no COLLATE "C", s.currency
+           coalesce(sum(i.due) FILTER (WHERE i.late > 90), 0) AS beyond,
+           coalesce(sum(least(d.amount, i.due)) FILTER (WHERE d.amount > 0), 0) AS disputed,
+           sum(i.due) AS due, sum(i.credit) AS credit
+    FROM item i LEFT JOIN disputed d USING (invoice_id)
+    WHERE i.account_id IS NOT NULL
+    GROUP BY i.account_id, i.currency),
+  currency AS (SELECT k.currency, erp_webhook.digits_of(k.currency) AS digits FROM (SELECT DISTINCT c.currency FROM customer c) k)
+  SELECT n.account_no, n.name, c.currency,
+         round(c.not_due, k.digits), round(c.to_30, k.digits), round(c.to_60, k.digits), round(c.to_90, k.digits),
+         round(c.beyond, k.digits), round(c.due, k.digits), round(c.disputed, k.digits), round(c.credit, k.digits),
+         round(c.due - c.credit, k.digits), coalesce(t.n, 0)
+  FROM asked a
+  CROSS JOIN customer c
+  JOIN currency k ON k.currency = c.currency
+  JOIN erp_webhook.account n ON n.company_id = a.company_id AND n.account_id = c.account_id
+  LEFT JOIN twice t ON t.account_no = n.account_no AND t.currency = c.currency
+  ORDER BY c.due - c.credit DESC, n.account_no COLLATE "C", c.currency
 $$;
 COMMENT ON FUNCTION erp_webhook.receivables_aging(text, timestamptz) IS
   'what customers owe at the end of a day (default: today) by days after due_on; disputed is part of what is due, credit '
@@ -248,26 +255,32 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
-  WITH asked AS MATERIALIZED (SELECT a.company_id AS id, a.day
-                              FROM erp_webhook.asked_day(receivables_proof.company, receivables_proof.at) a),
-  item AS (
-    SELECT o.currency, sum(o.due) AS ageing, -coalesce(sum(o.credit) FILTER (WHERE o.account_id IS NOT NULL), 0) AS credit,
-           -coalesce(sum(o.credit) FILTER (WHERE o.account_id IS NULL), 0) AS nobodys
-    FROM asked a, LATERAL erp_webhook.open_items(a.id, a.day) o GROUP BY o.currency),
+  WITH asked AS MATERIALIZED (SELECT * FROM erp_webhook.asked_day(receivables_proof.company, receivables_proof.at)),
+  open_ AS (
+    SELECT o.currency, sum(o.due) AS ageing,
+           -sum(o.credit) FILTER (WHERE o.account_id IS NOT NULL) AS credit,
+           -sum(o.credit) FILTER (WHERE o.account_id IS NULL) AS nobodys
+    FROM asked a CROSS JOIN LATERAL erp_webhook.open_items(a.company_id, a.day) o
+    GROUP BY o.currency),
   ledger AS (
     SELECT e.currency,
-           sum(CASE WHEN e.debit = 'receivable' THEN e.amount WHEN e.credit = 'receivable' THEN -e.amount
-                    ELSE 0 END) AS receivable,
-           sum(CASE WHEN e.credit = 'revenue' THEN e.amount WHEN e.debit = 'revenue' THEN -e.amount
-                    ELSE 0 END) FILTER (WHERE e.booked_on > a.day - 90) AS sold
-    FROM asked a CROSS JOIN LATERAL erp_webhook.ledger_moves(a.id, '-infinity', a.day) e
-    WHERE 'receivable' IN (e.debit, e.credit) GROUP BY e.currency)
-  SELECT currency, round(coalesce(i.ageing, 0), d.digits), round(coalesce(i.credit, 0), d.digits),
-         round(coalesce(i.nobodys, 0), d.digits), round(coalesce(l.receivable, 0), d.digits),
-         round(coalesce(i.ageing, 0) + coalesce(i.credit, 0) + coalesce(i.nobodys, 0) - coalesce(l.receivable, 0),
-               d.digits), round(90 * l.receivable / nullif(l.sold, 0), 1)
-  FROM item i FULL JOIN ledger l USING (currency) CROSS JOIN LATERAL (SELECT erp_webhook.digits_of(currency)) d (digits)
-  WHERE coalesce(l.receivable, 0) <> 0 OR i.currency IS NOT NULL OR l.sold <> 0 ORDER BY currency
+           sum(CASE e.debit WHEN 'receivable' THEN e.amount ELSE -e.amount END) AS receivable,
+           sum(CASE e.credit WHEN 'revenue' THEN e.amount ELSE -e.amount END)
+             FILTER (WHERE 'revenue' IN (e.debit, e.credit) AND e.booked_on > a.day - 90) AS sold
+    FROM asked a CROSS JOIN LATERAL erp_webhook.ledger_moves(a.company_id, '-infinity', a.day) e
+    WHERE 'receivable' IN (e.debit, e.credit)
+    GROUP BY e.currency),
+  side AS (
+    SELECT currency, coalesce(o.ageing, 0) AS ageing, coalesce(o.credit, 0) AS credit, coalesce(o.nobodys, 0) AS nobodys,
+           coalesce(l.receivable, 0) AS receivable, l.sold
+    FROM open_ o FULL JOIN ledger l USING (currency)
+    WHERE o.currency IS NOT NULL OR l.receivable <> 0 OR l.sold <> 0)
+  SELECT s.currency, round(s.ageing, d.digits), round(s.credit, d.digits), round(s.nobodys, d.digits),
+         round(s.receivable, d.digits),
+         round(s.ageing + s.credit + s.nobodys - s.receivable, d.digits),
+         round(90 * s.receivable / nullif(s.sold, 0), 1)
+  FROM side s CROSS JOIN LATERAL (SELECT erp_webhook.digits_of(s.currency)) d (digits)
+  ORDER BY s.currency
 $$;
 COMMENT ON FUNCTION erp_webhook.receivables_proof(text, timestamptz) IS
   'the line that proves receivables_aging(): ageing + credit (negative) + nobody''s = receivable in the ledger, '

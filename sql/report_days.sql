@@ -14,12 +14,12 @@ RETURNS void LANGUAGE sql AS $$
 
 -- Nine in the morning of the 31st in Auckland: yesterday evening in London, noon in Los Angeles. The report is the same everywhere.
 SET erp_webhook.clock = '2026-01-30T20:00:00Z';
-SELECT pg_temp.fact('far-shop', 'f1', 'payment.succeeded', 'p1', 10, '2026-01-30T11:30:00Z', currency => 'NZD'), pg_temp.fact('far-shop', 'f2', 'payment.succeeded', 'p2', 5, '2026-01-30T10:30:00Z', currency => 'NZD');
+SELECT pg_temp.fact('far-shop', 'far 1', 'payment.succeeded', 'p1', 10, '2026-01-30T11:30:00Z', currency => 'NZD'), pg_temp.fact('far-shop', 'far 2', 'payment.succeeded', 'p2', 5, '2026-01-30T10:30:00Z', currency => 'NZD');
 CREATE FUNCTION pg_temp.seen(from_zone text) RETURNS TABLE (of_today numeric, of_the_moment numeric, of_the_30th numeric, event_on date) LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM set_config('timezone', from_zone, true);
   RETURN QUERY SELECT (SELECT balance FROM cash_position('far')), (SELECT balance FROM cash_position('far', report_now())), (SELECT balance FROM cash_position('far', '2026-01-30'::date)),
-    (SELECT w.day FROM what_changed('far', (SELECT event_id FROM event WHERE external_id = 'f1')) w WHERE w.table_name = 'event');
+    (SELECT w.day FROM what_changed('far', (SELECT event_id FROM event WHERE external_id = 'far 1')) w WHERE w.table_name = 'event');
 END $$;
 SELECT z AS session, s.* FROM unnest('{UTC,America/Los_Angeles,Pacific/Auckland,Asia/Beirut}'::text[]) z, LATERAL pg_temp.seen(z) s;
 CREATE FUNCTION pg_temp.page(zone text) RETURNS text LANGUAGE plpgsql AS $$
