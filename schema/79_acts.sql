@@ -17,6 +17,7 @@ BEGIN
       WHERE x.company_id = this AND x.event_id = e.event_id RETURNING * INTO e;
       PERFORM erp_webhook.settle(this, ARRAY[e]);
       SET CONSTRAINTS ALL IMMEDIATE;
+      SET CONSTRAINTS ALL DEFERRED;  -- as src/inbox/deferred.c
       done := done + 1;
     EXCEPTION WHEN OTHERS THEN
       IF left(SQLSTATE, 2) IN ('40', '53', '57', '58', 'XX') OR SQLSTATE = '55P03' THEN

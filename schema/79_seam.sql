@@ -61,6 +61,46 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.our_share(int, bigint) IS 'how much of an ERP''s document our vouchers settled, as the ERP has confirmed';
 
+-- What an ERP's view shows, read as the role that owns the view: a function in a view runs as whoever reads it, and we see
+-- every company.
+CREATE FUNCTION erp_webhook.view_rows(view regclass, numbers text[], account_nos text[]) RETURNS text
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  found_ jsonb;
+BEGIN
+  EXECUTE format(
+    'SELECT jsonb_agg(v) FROM (SELECT erp_key::text, number::text, account_no::text, currency::text, total::numeric, due::numeric FROM %s
+     WHERE number = ANY ($1) OR account_no = ANY ($2)) v', view)
+    INTO found_ USING numbers, account_nos;
+  RETURN found_::text;
+END
+$$;
+REVOKE ALL ON FUNCTION erp_webhook.view_rows(regclass, text[], text[]) FROM PUBLIC;
+COMMENT ON FUNCTION erp_webhook.view_rows(regclass, text[], text[]) IS 'the documents an ERP''s view shows of these numbers and accounts';
+
+CREATE FUNCTION erp_webhook.read_as_owner(reader regprocedure, view regclass, numbers text[], account_nos text[]) RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'erp_webhook_read_as_owner';
+REVOKE ALL ON FUNCTION erp_webhook.read_as_owner(regprocedure, regclass, text[], text[]) FROM PUBLIC;
+COMMENT ON FUNCTION erp_webhook.read_as_owner(regprocedure, regclass, text[], text[]) IS 'call one of our functions as the role that owns a bound view';
+
+CREATE FUNCTION erp_webhook.documents_of(view regclass, numbers text[], account_nos text[] DEFAULT '{}')
+RETURNS TABLE (erp_key text, number text, account_no text, currency text, total numeric, due numeric)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+  RETURN QUERY SELECT r.* FROM jsonb_to_recordset(
+    erp_webhook.read_as_owner('erp_webhook.view_rows(regclass,text[],text[])', view, numbers, account_nos)::jsonb)
+    AS r (erp_key text, number text, account_no text, currency text, total numeric, due numeric);
+END
+$$;
+REVOKE ALL ON FUNCTION erp_webhook.documents_of(regclass, text[], text[]) FROM PUBLIC;
+COMMENT ON FUNCTION erp_webhook.documents_of(regclass, text[], text[]) IS 'an ERP''s documents, as its view shows them to its owner';
+
 -- Make the shadows what the view says: documents with these numbers, or of these customers. Returns those that changed.
 CREATE FUNCTION erp_webhook.read_open_items(company_id int, numbers text[], account_nos text[] DEFAULT '{}') RETURNS bigint[]
 LANGUAGE plpgsql VOLATILE
@@ -77,10 +117,7 @@ DECLARE
 BEGIN
   SELECT * INTO bound FROM erp_webhook.binding b WHERE b.company_id = company;
   changed := '{}';
-  FOR item IN EXECUTE format(
-    'SELECT erp_key::text, number::text, account_no::text, currency::text, total::numeric, due::numeric FROM %s
-     WHERE number = ANY ($1) OR account_no = ANY ($2) ORDER BY number', bound.open_items)
-    USING read_open_items.numbers, read_open_items.account_nos
+  FOR item IN SELECT d.* FROM erp_webhook.documents_of(bound.open_items, read_open_items.numbers, read_open_items.account_nos) d ORDER BY d.number
   LOOP
     INSERT INTO erp_webhook.account (company_id, account_no, currency) VALUES (company, item.account_no, item.currency) ON CONFLICT DO NOTHING;
     INSERT INTO erp_webhook.invoice AS i (company_id, number, account_id, currency, total, due_on, erp_key, elsewhere)
@@ -298,10 +335,12 @@ DECLARE
   item record;
 BEGIN
   SELECT b.open_items INTO items FROM erp_webhook.binding b WHERE b.company_id = company;
-  FOR item IN EXECUTE format(
-    'SELECT i.number, i.total - i.elsewhere - erp_webhook.our_share(i.company_id, i.invoice_id) AS expected, v.due::numeric AS due
-     FROM erp_webhook.invoice i LEFT JOIN %s v ON v.number = i.number WHERE i.company_id = $1 AND i.invoice_id = ANY ($2) ORDER BY i.number', items)
-    USING company, check_handover.invoices
+  FOR item IN
+    SELECT i.number, i.total - i.elsewhere - erp_webhook.our_share(i.company_id, i.invoice_id) AS expected, v.due
+    FROM erp_webhook.invoice i
+    LEFT JOIN erp_webhook.documents_of(items, (SELECT array_agg(n.number) FROM erp_webhook.invoice n
+                                               WHERE n.company_id = company AND n.invoice_id = ANY (check_handover.invoices))) v ON v.number = i.number
+    WHERE i.company_id = company AND i.invoice_id = ANY (check_handover.invoices) ORDER BY i.number
   LOOP
     IF item.due IS DISTINCT FROM item.expected THEN
       RAISE EXCEPTION 'the ERP shows % due on %, expected %', coalesce(item.due::text, 'nothing'), item.number, item.expected USING ERRCODE = 'EW003';

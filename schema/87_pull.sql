@@ -89,6 +89,7 @@ BEGIN
       ON CONFLICT (company_id, source_id, external_id) DO NOTHING RETURNING external_id
     ) SELECT array_agg(external_id) INTO kept FROM stored;
     SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;  -- as src/inbox/deferred.c
     RETURN kept;
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT;

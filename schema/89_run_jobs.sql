@@ -21,6 +21,7 @@ BEGIN
         WHERE x.company_id = e.company_id AND x.event_id = e.event_id RETURNING x.* INTO e;
       PERFORM erp_webhook.settle(e.company_id, ARRAY[e]);
       SET CONSTRAINTS ALL IMMEDIATE;
+      SET CONSTRAINTS ALL DEFERRED;  -- as src/inbox/deferred.c
     EXCEPTION WHEN OTHERS THEN
       GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
       IF code ~ '^(40|53|57|58|XX)' OR code = '55P03' THEN

@@ -1,5 +1,6 @@
 /*
- * as_owner.c: a function that a user bound (bind, on_event) runs as its own owner, whoever's event calls it.
+ * as_owner.c: what a user bound (bind, on_event) runs as its own owner, whoever's event calls it: a function, and a view
+ * with the functions in it. So do the triggers they defer, which otherwise would run as whoever comes to COMMIT.
  *
  * SECURITY DEFINER would say the same, but it is an attribute of the text: CREATE OR REPLACE FUNCTION, which
  * is how people correct their function, silently drops it. A privilege stays, so the owner's consent is the
@@ -9,6 +10,8 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -16,8 +19,11 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/syscache.h"
+
+#include "inbox/deferred.h"
 
 typedef struct Bound
 {
@@ -28,13 +34,13 @@ typedef struct Bound
 } Bound;
 
 static bool
-grants_execute(Datum proacl, Oid role)
+grants(Datum privileges, Oid role, AclMode privilege)
 {
-	Acl *acl = DatumGetAclP(proacl);
+	Acl *acl = DatumGetAclP(privileges);
 	AclItem *item = ACL_DAT(acl);
 
 	for (int i = 0; i < ACL_NUM(acl); i++)
-		if (item[i].ai_grantee == role && (ACLITEM_GET_PRIVS(item[i]) & ACL_EXECUTE) != 0)
+		if (item[i].ai_grantee == role && (ACLITEM_GET_PRIVS(item[i]) & privilege) != 0)
 			return true;
 	return false;
 }
@@ -81,10 +87,26 @@ look_up(Oid function, Oid our_role, FmgrInfo *caller, int nargs)
 	bound.result_type = proc->prorettype;
 	proacl = SysCacheGetAttr(PROCOID, row, Anum_pg_proc_proacl, &isnull);
 	bound.consented = has_privs_of_role(GetUserId(), proc->proowner) ||
-					  (GetUserId() == our_role && !isnull && grants_execute(proacl, our_role));
+					  (GetUserId() == our_role && !isnull && grants(proacl, our_role, ACL_EXECUTE));
 	bound.fits = takes_arguments(proc, caller, nargs);
 	ReleaseSysCache(row);
 	return bound;
+}
+
+/* An error needs no PG_TRY: aborting the (sub)transaction puts the user back, as it does for SECURITY DEFINER. */
+static Datum
+call_as(Oid owner, FunctionCallInfo call)
+{
+	Oid user;
+	int context;
+	Datum result;
+
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE);
+	result = FunctionCallInvoke(call);
+	ewh_fire_deferred();
+	SetUserIdAndSecContext(user, context);
+	return result;
 }
 
 PG_FUNCTION_INFO_V1(erp_webhook_call_as_owner);
@@ -97,8 +119,6 @@ erp_webhook_call_as_owner(PG_FUNCTION_ARGS)
 	int nargs = PG_NARGS() - 1;
 	Bound bound = look_up(function, owner_of(fcinfo->flinfo->fn_oid), fcinfo->flinfo, nargs);
 	FmgrInfo flinfo;
-	Oid user;
-	int context;
 	Datum result;
 
 	if (!bound.consented)
@@ -117,16 +137,58 @@ erp_webhook_call_as_owner(PG_FUNCTION_ARGS)
 			PG_RETURN_NULL();
 	}
 
-	/* An error needs no PG_TRY: aborting the (sub)transaction puts the user back, as it does for SECURITY
-	 * DEFINER. */
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(bound.owner, context | SECURITY_LOCAL_USERID_CHANGE);
-	result = FunctionCallInvoke(call);
-	SetUserIdAndSecContext(user, context);
-
+	result = call_as(bound.owner, call);
 	if (call->isnull)
 		PG_RETURN_NULL();
 	if (bound.result_type == TEXTOID)
 		PG_RETURN_DATUM(result);
 	PG_RETURN_TEXT_P(cstring_to_text(""));
+}
+
+/* The role that owns a view and lets ours read it. */
+static Oid
+view_owner(Oid view, Oid our_role)
+{
+	HeapTuple row = SearchSysCache1(RELOID, ObjectIdGetDatum(view));
+	Datum relacl;
+	bool isnull;
+	Oid owner;
+
+	if (!HeapTupleIsValid(row))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("there is no view with OID %u", view)));
+	owner = ((Form_pg_class)GETSTRUCT(row))->relowner;
+	relacl = SysCacheGetAttr(RELOID, row, Anum_pg_class_relacl, &isnull);
+	if (isnull || !grants(relacl, our_role, ACL_SELECT))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("the owner of %s has not let us read it", get_rel_name(view)),
+						errhint("Call bind() again.")));
+	ReleaseSysCache(row);
+	return owner;
+}
+
+PG_FUNCTION_INFO_V1(erp_webhook_read_as_owner);
+/*
+ * read_as_owner(reader regprocedure, view regclass, numbers text[], account_nos text[]) → text: what our function `reader`
+ * (view, numbers, account_nos) → text returns, run as the owner of the view. For settlement, which runs as our own role.
+ */
+Datum
+erp_webhook_read_as_owner(PG_FUNCTION_ARGS)
+{
+	LOCAL_FCINFO(call, 3);
+	Oid our_role = owner_of(fcinfo->flinfo->fn_oid);
+	FmgrInfo flinfo;
+	Datum result;
+
+	if (GetUserId() != our_role)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("only settlement reads as the owner of a view")));
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	fmgr_info(PG_GETARG_OID(0), &flinfo);
+	InitFunctionCallInfoData(*call, &flinfo, 3, DEFAULT_COLLATION_OID, NULL, NULL);
+	for (int i = 0; i < 3; i++)
+		call->args[i] = fcinfo->args[i + 1];
+	result = call_as(view_owner(PG_GETARG_OID(1), our_role), call);
+	if (call->isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(result);
 }

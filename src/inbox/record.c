@@ -12,8 +12,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
-#include "commands/trigger.h"
-#include "nodes/makefuncs.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -21,6 +19,7 @@
 #include "utils/resowner.h"
 
 #include "inbox/batch.h"
+#include "inbox/deferred.h"
 #include "statement.h"
 
 /* The facts of a batch, sorted by key. Of those that share one only the first is inserted. */
@@ -149,15 +148,6 @@ insert_events(EwhFact **facts, int n)
 	ewh_statement_run(EWH_INSERT_EVENTS, &events, NULL, take_inserted, &inserted);
 }
 
-/* Run now whatever is deferred, ours or the ERP's, so that nothing of this batch first fails at COMMIT. */
-static void
-fire_deferred(void)
-{
-	ConstraintsSetStmt *all_immediate = makeNode(ConstraintsSetStmt);
-
-	AfterTriggerSetState(all_immediate);
-}
-
 /* Errors that say nothing about the event: the whole transaction fails, and the sender comes again. */
 static bool
 is_never_caught(int sqlstate)
@@ -185,7 +175,8 @@ attempt(EwhFact **facts, int n)
 	PG_TRY();
 	{
 		insert_events(facts, n);
-		fire_deferred();
+		/* Now, so that nothing of this batch, ours or the ERP's, first fails at COMMIT. */
+		ewh_fire_deferred();
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
