@@ -10,11 +10,13 @@
 
 #define MAX_KEYWORDS 64
 
-/* Used unless the dsn says otherwise: find the primary; notice a dead peer before the sender does. */
+/* Used unless the dsn says otherwise: notice a dead peer before the sender does. */
 static const char *const defaults[][2] = {
-	{"target_session_attrs", "read-write"}, {"fallback_application_name", "erp-webhookd"},
-	{"keepalives_idle", "10"},				{"keepalives_interval", "3"},
-	{"keepalives_count", "3"},				{"tcp_user_timeout", "5000"},
+	{"fallback_application_name", "erp-webhookd"},
+	{"keepalives_idle", "10"},
+	{"keepalives_interval", "3"},
+	{"keepalives_count", "3"},
+	{"tcp_user_timeout", "5000"},
 };
 
 static int
@@ -54,11 +56,11 @@ is_host_list(const char *keyword)
 }
 
 PGconn *
-ewh_conninfo_connect(const char *dsn, int attempt)
+ewh_conninfo_connect(const char *dsn, int attempt, const char *session)
 {
-	const char *keywords[MAX_KEYWORDS + 1] = {0}, *values[MAX_KEYWORDS + 1] = {0};
+	const char *keywords[MAX_KEYWORDS + 1] = {"target_session_attrs"}, *values[MAX_KEYWORDS + 1] = {session};
 	char *turned[3];
-	int n = 0, nturned = 0;
+	int n = 1, nturned = 0;
 	char *error = NULL;
 	PQconninfoOption *given = PQconninfoParse(dsn, &error);
 	PGconn *connection;

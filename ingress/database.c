@@ -1,7 +1,7 @@
 /*
  * Connections to PostgreSQL, each in pipeline mode on the event loop.
  *
- *   down ─timer─▶ connecting ─▶ preparing ─▶ ready        any ─error─▶ down, its batches given back
+ *   down ─timer─▶ connecting ─▶ preparing ─▶ ready        any ─error─▶ down, its batch given back
  *
  * The one fact to know: rows of an autocommit statement arrive before its COMMIT. Only the ReadyForQuery after them
  * (PGRES_PIPELINE_SYNC) says that it is durable, so nobody is answered before that.
@@ -25,7 +25,6 @@
 #define FIRST_BACKOFF_MS 50
 #define LAST_BACKOFF_MS 1000
 #define AWAY_GRACE_MS 2000 /* how long requests wait for a database that went away before they are refused at once */
-#define PIPELINE_DEPTH 1
 #define PARALLEL_REQUESTS 16
 #define PARALLEL_WAIT_MS 5
 
@@ -49,10 +48,9 @@ typedef struct Database
 	int socket;
 	short waits_for;
 	int failures; /* in a row */
-	TAILQ_HEAD(, EwhBatch) in_flight;
-	int n_in_flight;
-	PGresult *rows;		/* of the batch whose sync is awaited */
-	char sqlstate[6];	/* its error, if any */
+	EwhBatch *in_flight; /* its sync is awaited; NULL: free for the next */
+	PGresult *rows;		 /* of it */
+	char sqlstate[6];	 /* its error, if any */
 	char message[256];
 } Database;
 
@@ -117,11 +115,10 @@ keep_error(Database *db, const char *sqlstate, const char *message)
 	snprintf(db->message, sizeof db->message, "%s", message ? message : "");
 }
 
-/* Closes the connection, gives its batches back and tries again after a while. */
+/* Closes the connection, gives its batch back and tries again after a while. */
 static void
 lose(Database *db, const char *why)
 {
-	EwhBatch *batch;
 	long backoff = FIRST_BACKOFF_MS << (db->failures < 6 ? db->failures : 6);
 
 	if (db->state == READY && --ewh_metrics.database_ready == 0)
@@ -135,12 +132,9 @@ lose(Database *db, const char *why)
 	if (db->rows)
 		PQclear(db->rows);
 	db->rows = NULL;
-	while ((batch = TAILQ_FIRST(&db->in_flight)) != NULL)
-	{
-		TAILQ_REMOVE(&db->in_flight, batch, link);
-		ewh_queue_failed(batch, db->sqlstate[0] ? db->sqlstate : NULL, why);
-	}
-	db->n_in_flight = 0;
+	if (db->in_flight)
+		ewh_queue_failed(db->in_flight, db->sqlstate[0] ? db->sqlstate : NULL, why);
+	db->in_flight = NULL;
 	keep_error(db, NULL, NULL);
 	PQfinish(db->pg);
 	db->pg = NULL;
@@ -205,7 +199,7 @@ ignore_notice(void *context, const PGresult *notice)
 static void
 connect_again(Database *db)
 {
-	db->pg = ewh_conninfo_connect(ewh_options.dsn, db->failures);
+	db->pg = ewh_conninfo_connect(ewh_options.dsn, db->failures, "read-write");
 	db->state = CONNECTING;
 	if (db->pg == NULL || PQstatus(db->pg) == CONNECTION_BAD)
 	{
@@ -229,7 +223,7 @@ become_ready(Database *db)
 	ewh_database_wake();
 }
 
-/* The deadline of connecting, of the oldest batch, or the end of a pause. */
+/* The deadline of connecting or of the batch, or the end of a pause. */
 static void
 on_timer(evutil_socket_t fd, short what, void *context)
 {
@@ -254,8 +248,7 @@ send_batch(Database *db, EwhBatch *batch)
 
 	ewh_wire_free(&wire);
 	batch->sent = ewh_now();
-	TAILQ_INSERT_TAIL(&db->in_flight, batch, link);
-	db->n_in_flight++;
+	db->in_flight = batch;
 	if (!sent)
 		lose(db, PQerrorMessage(db->pg));
 	else
@@ -269,7 +262,7 @@ send_batch(Database *db, EwhBatch *batch)
 static void
 on_sync(Database *db)
 {
-	EwhBatch *batch = TAILQ_FIRST(&db->in_flight);
+	EwhBatch *batch = db->in_flight;
 	PGresult *rows = db->rows;
 	bool failed = db->sqlstate[0] != '\0';
 	bool wrong_server = strcmp(db->sqlstate, "25006") == 0; /* read-only: look for the primary again */
@@ -284,9 +277,8 @@ on_sync(Database *db)
 	}
 	if (batch == NULL)
 		return;
-	TAILQ_REMOVE(&db->in_flight, batch, link);
-	if (--db->n_in_flight == 0)
-		evtimer_del(db->timer);
+	evtimer_del(db->timer);
+	db->in_flight = NULL;
 	db->rows = NULL;
 	if (failed)
 		ewh_queue_failed(batch, db->sqlstate, db->message);
@@ -400,7 +392,7 @@ on_wake(evutil_socket_t fd, short what, void *context)
 	{
 		Database *db = &databases[i];
 
-		while (db->state == READY && db->n_in_flight < PIPELINE_DEPTH && is_worth_another())
+		if (db->state == READY && db->in_flight == NULL && is_worth_another())
 		{
 			EwhBatch *batch = ewh_queue_take();
 
@@ -428,7 +420,6 @@ ewh_database_start(struct event_base *event_base)
 	away_since = ewh_now();
 	for (int i = 0; i < ndatabases; i++)
 	{
-		TAILQ_INIT(&databases[i].in_flight);
 		databases[i].timer = evtimer_new(base, on_timer, &databases[i]);
 		connect_again(&databases[i]);
 	}

@@ -38,7 +38,7 @@ static const Option options[] = {
 	TEXT("dsn", "CONNINFO", dsn, NULL, "the database, as libpq takes it; several hosts for failover"),
 	TEXT("admin", "ADDR:PORT", admin, NULL, "where /healthz /readyz /metrics /report are served; keep it private"),
 	TEXT("public-url", "URL", public_url, NULL, "what senders see in front of /hooks/…, where it is part of what they sign"),
-	TEXT("report-dsn", "CONNINFO", report_dsn, NULL, "the database as a reader, for /report (default: the dsn)"),
+	TEXT("report-dsn", "CONNINFO", report_dsn, NULL, "the database as a reader, perhaps a standby, for /report (default: the dsn)"),
 	TEXT("log-level", "LEVEL", log_level, "info", "error, warning, info or debug (debug: a line per request)"),
 	NUMBER("max-body", max_body, "1048576", 1024, 64 << 20, "bytes of a body, else 413"),
 	NUMBER("max-head", max_head, "32768", 1024, 1 << 20, "bytes of request line and headers, else 431"),

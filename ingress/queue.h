@@ -12,7 +12,6 @@ typedef struct EwhBatch EwhBatch;
 
 struct EwhBatch
 {
-	TAILQ_ENTRY(EwhBatch) link; /* among those in flight on one connection */
 	uint64_t sent; /* milliseconds */
 	int n;
 	EwhRequest *requests[];

@@ -14,6 +14,7 @@
 #include "options.h"
 
 #define REPORT_TIMEOUT_MS 30000
+#define TIMEOUT "SELECT set_config('statement_timeout', $1, false)"
 #define REPORT "SELECT erp_webhook.report_html($1, $2::date, $3::date)"
 
 static struct
@@ -22,7 +23,7 @@ static struct
 	EwhConnection *client; /* who waits; NULL also when he has gone */
 	PGconn *pg;			   /* NULL: no report under way */
 	struct event *io, *timer;
-	bool sent;
+	bool sent, timed; /* timed: the server knows its time limit */
 	char company[256], from[32], to[32];
 } report;
 
@@ -75,13 +76,18 @@ wait_for(short what)
 	event_add(report.io, NULL);
 }
 
+/* The server gives up when we do: closing the connection would leave it at work, and the next asker beside it. */
 static void
 send_query(void)
 {
+	char ms[24];
+	const char *limit[] = {ms};
 	const char *values[] = {report.company[0] ? report.company : "default", report.from[0] ? report.from : NULL,
 							report.to[0] ? report.to : NULL};
 
-	if (!PQsendQueryParams(report.pg, REPORT, 3, NULL, values, NULL, NULL, 0))
+	snprintf(ms, sizeof ms, "%d", REPORT_TIMEOUT_MS);
+	if (!PQenterPipelineMode(report.pg) || !PQsendQueryParams(report.pg, TIMEOUT, 1, NULL, limit, NULL, NULL, 0) ||
+		!PQsendQueryParams(report.pg, REPORT, 3, NULL, values, NULL, NULL, 0) || !PQpipelineSync(report.pg))
 	{
 		fail(PQerrorMessage(report.pg));
 		return;
@@ -109,27 +115,35 @@ poll_connect(void)
 	}
 }
 
+/* The first result is that of the time limit, the second the report. */
 static void
-read_result(void)
+on_result(const PGresult *result)
 {
-	PGresult *result;
+	if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1)
+		fail_with(result);
+	else if (report.timed)
+		finish(200, "text/html; charset=utf-8", PQgetvalue(result, 0, 0), (size_t) PQgetlength(result, 0, 0));
+	report.timed = true;
+}
 
+static void
+read_results(void)
+{
 	if (!PQconsumeInput(report.pg))
 	{
 		fail(PQerrorMessage(report.pg));
 		return;
 	}
-	if (PQisBusy(report.pg))
+	while (report.pg && !PQisBusy(report.pg))
 	{
-		wait_for(EV_READ);
-		return;
+		PGresult *result = PQgetResult(report.pg);
+
+		if (result) /* libpq says NULL between two statements */
+			on_result(result);
+		PQclear(result);
 	}
-	result = PQgetResult(report.pg);
-	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1)
-		finish(200, "text/html; charset=utf-8", PQgetvalue(result, 0, 0), (size_t) PQgetlength(result, 0, 0));
-	else
-		fail_with(result);
-	PQclear(result);
+	if (report.pg)
+		wait_for(EV_READ);
 }
 
 static void
@@ -137,7 +151,7 @@ on_socket(evutil_socket_t fd, short what, void *context)
 {
 	(void) fd, (void) what, (void) context;
 	if (report.sent)
-		read_result();
+		read_results();
 	else
 		poll_connect();
 }
@@ -149,7 +163,7 @@ on_timer(evutil_socket_t fd, short what, void *context)
 	fail("timeout");
 }
 
-/* The client left; the query goes on to its end, for ending it would cost a connection more. */
+/* The client left; the query goes on, for ending it would cost a connection more. */
 static void
 on_client_gone(void *owner)
 {
@@ -178,11 +192,13 @@ ewh_report_answer(EwhConnection *connection, const EwhTarget *target)
 	ewh_target_parameter(target, "company", report.company, sizeof report.company);
 	ewh_target_parameter(target, "from", report.from, sizeof report.from);
 	ewh_target_parameter(target, "to", report.to, sizeof report.to);
-	report.sent = false;
+	report.sent = report.timed = false;
 	report.client = connection;
 	ewh_connection_wait(connection, &report, on_client_gone);
 	event_add(report.timer, &timeout);
-	report.pg = ewh_conninfo_connect(ewh_options.report_dsn ? ewh_options.report_dsn : ewh_options.dsn, 0);
+	/* A database named for reports may be a standby. */
+	report.pg = ewh_options.report_dsn ? ewh_conninfo_connect(ewh_options.report_dsn, 0, "any")
+									   : ewh_conninfo_connect(ewh_options.dsn, 0, "read-write");
 	if (report.pg == NULL || PQstatus(report.pg) == CONNECTION_BAD)
 		fail(report.pg ? PQerrorMessage(report.pg) : "out of memory");
 	else

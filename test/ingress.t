@@ -238,9 +238,22 @@ def check_metrics(tap, daemon):
     tap.ok(status == 200 and "<html" in page and "Ingress" in page, f"the report page: {status}, {len(page)} characters")
     tap.ok(daemon.get("/report?company=Nobody")[0] == 400 and daemon.get("/report?company=Ingress&from=soon")[0] == 400,
            "no report of a company or a day that is none")
+    check_report_database(tap)
     lines = daemon.log_text().splitlines()
     tap.ok(all(re.match(r"level=\w+ event=\w+ ", line) and len(line) < 1100 for line in lines), "every line of the log is an event")
     tap.ok("whsec" not in daemon.log_text() and "pi_" not in daemon.log_text(), "no secret and no body in the log")
+
+
+def check_report_database(tap):
+    """The report's own database may be a standby, and gives up when the page does."""
+    psql("ALTER FUNCTION erp_webhook.report_html RENAME TO report_html_kept;"
+         "CREATE FUNCTION erp_webhook.report_html(text, date, date) RETURNS text LANGUAGE sql"
+         " AS $$SELECT current_setting('transaction_read_only') || ', ' || current_setting('statement_timeout')$$", DATABASE)
+    reader = Daemon(DATABASE, options=["--report-dsn", dsn_of(DATABASE) + " options='-c default_transaction_read_only=on'"])
+    page = reader.get("/report")
+    reader.stop()
+    tap.ok(page == (200, "on, 30s"), f"a report comes from a read-only server too, which knows its time limit: {page}")
+    psql("DROP FUNCTION erp_webhook.report_html; ALTER FUNCTION erp_webhook.report_html_kept RENAME TO report_html", DATABASE)
 
 
 def check_activation(tap):
