@@ -71,7 +71,7 @@ check_form(const EwhArrival *arrival, EwhRequest *req, EwhJudgement *out)
 	return true;
 }
 
-/* The answer in memory that lasts. */
+/* What a handshake is answered, in memory that lasts; other answers are the source's own and last as long as it. */
 static EwhReply
 copy_reply(const EwhReply *reply, MemoryContext keep)
 {
@@ -87,20 +87,16 @@ copy_reply(const EwhReply *reply, MemoryContext keep)
 }
 
 static void
-reject(EwhSource *source, const EwhRequest *req, const EwhVerdict *verdict, const char *reason, MemoryContext keep,
-	   EwhJudgement *out)
+reject(EwhSource *source, const char *reason, EwhJudgement *out)
 {
-	EwhReply	reply = {0};
-
-	ewh_answer(source->answer, "rejected", req, verdict, source->secrets, source->nsecrets, &reply);
 	out->outcome = "rejected";
 	out->reason = reason;
-	out->reply = copy_reply(&reply, keep);
+	out->reply = ewh_answer_refused(source->answer);
 }
 
 /* A configuration of ours that is broken is not the sender's fault: he is asked to come again. */
 static void
-postpone(EwhSource *source, MemoryContext keep, EwhJudgement *out)
+postpone(EwhSource *source, EwhJudgement *out)
 {
 	out->outcome = "rejected";
 	out->reason = "broken_source";
@@ -110,17 +106,13 @@ postpone(EwhSource *source, MemoryContext keep, EwhJudgement *out)
 
 /* The bytes to keep, and the answer, which is the same for every outcome that is kept. */
 static EwhReply
-keep_request(EwhSource *source, const EwhArrival *arrival, const EwhRequest *req, const EwhVerdict *verdict,
-			 MemoryContext keep, EwhJudgement *out)
+keep_request(EwhSource *source, const EwhArrival *arrival, const EwhRequest *req, MemoryContext keep, EwhJudgement *out)
 {
-	EwhReply	reply = {0};
-
 	out->body = arrival->body;
 	out->method = arrival->method ? arrival->method : "POST";
 	out->url = arrival->url;
 	out->headers = MemoryContextStrdup(keep, ewh_kept_text(source->kept_headers, req));
-	ewh_answer(source->answer, "accepted", req, verdict, source->secrets, source->nsecrets, &reply);
-	return copy_reply(&reply, keep);
+	return ewh_answer_taken(source->answer);
 }
 
 /*
@@ -135,7 +127,7 @@ accept(EwhSource *source, const EwhArrival *arrival, const EwhRequest *req, cons
 									   verdict->ok ? source->trust : "confirm");
 	MemoryContext old;
 
-	out->reply = keep_request(source, arrival, req, verdict, keep, out);
+	out->reply = keep_request(source, arrival, req, keep, out);
 	out->secret_id = verdict->secret_id;
 	out->has_signed_at = verdict->has_signed_at;
 	out->signed_at = verdict->signed_at;
@@ -176,15 +168,15 @@ ewh_judge(const EwhArrival *arrival, TimestampTz now, MemoryContext keep, EwhJud
 	source = out->source = ewh_source_lookup(arrival->source);
 	if (source->broken)
 	{
-		postpone(source, keep, out);
+		postpone(source, out);
 		return;
 	}
 	req.settings = source->settings;
 	ewh_source_verify(source, &req, now, &verdict);
 	if (!source->known)
-		reject(source, &req, &verdict, "unknown_source", keep, out);
+		reject(source, "unknown_source", out);
 	else if (!source->active)
-		reject(source, &req, &verdict, "inactive", keep, out);
+		reject(source, "inactive", out);
 	else if (ewh_handshake(source->answer, &req, &verdict, source->secrets, source->nsecrets, &reply))
 	{
 		out->outcome = "handshake";
@@ -192,10 +184,10 @@ ewh_judge(const EwhArrival *arrival, TimestampTz now, MemoryContext keep, EwhJud
 	}
 	else if (!verdict.ok && strcmp(verdict.reason, EWH_UNSIGNED) != 0)
 	{
-		reject(source, &req, &verdict, verdict.reason, keep, out);
+		reject(source, verdict.reason, out);
 		out->awaits_key = is_key_fetchable(source, &verdict);
 		if (out->awaits_key)
-			out->success = keep_request(source, arrival, &req, &verdict, keep, out);
+			out->success = keep_request(source, arrival, &req, keep, out);
 	}
 	else
 		accept(source, arrival, &req, &verdict, keep, out);

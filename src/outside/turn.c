@@ -15,10 +15,11 @@
 
 static bool in_procedure = false;
 
+/* This process is a session that calls run_jobs(), and so never a worker. */
 void
-ewh_turn_in_procedure(bool inside)
+ewh_turn_in_procedure(void)
 {
-	in_procedure = inside;
+	in_procedure = true;
 }
 
 /* Begin; the current memory context stays what it is, so that what is claimed outlives the transaction. */

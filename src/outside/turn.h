@@ -6,7 +6,7 @@
 
 #include "postgres.h"
 
-extern void ewh_turn_in_procedure(bool inside);
+extern void ewh_turn_in_procedure(void);
 extern void ewh_turn_begin(void);
 extern void ewh_turn_commit(void);
 extern bool ewh_turn_guarded(void (*work) (void *arg), void *arg);

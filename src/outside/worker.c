@@ -257,7 +257,7 @@ erp_webhook_run_jobs(PG_FUNCTION_ARGS)
 
 	check_nonatomic(fcinfo);
 	ewh_statement_begin_procedure();
-	ewh_turn_in_procedure(true);
+	ewh_turn_in_procedure();
 	http = ewh_http_open(max_transfers);
 	do
 	{

@@ -152,19 +152,16 @@ ewh_answer_compile(Jsonb *response)
 	return answer;
 }
 
-/* What an outcome of ingest is answered with. What cannot even be read as HTTP has no provider to please. */
-void
-ewh_answer(const EwhAnswer *answer, const char *outcome, const EwhRequest *request, const EwhVerdict *verdict,
-		   EwhSecret *secrets, int nsecrets, EwhReply *reply)
+EwhReply
+ewh_answer_taken(const EwhAnswer *answer)
 {
-	static const EwhReply MALFORMED = {400, TEXT, {"", 0}};
+	return answer->success;
+}
 
-	if (strcmp(outcome, "rejected") == 0)
-		*reply = answer->rejected;
-	else if (strcmp(outcome, "malformed") == 0)
-		*reply = MALFORMED;
-	else
-		*reply = answer->success;
+EwhReply
+ewh_answer_refused(const EwhAnswer *answer)
+{
+	return answer->rejected;
 }
 
 /* An array, object or string with nothing in it. */

@@ -33,8 +33,11 @@ typedef struct EwhReply
 } EwhReply;
 
 extern EwhAnswer *ewh_answer_compile(Jsonb *response);
-extern void ewh_answer(const EwhAnswer *answer, const char *outcome, const EwhRequest *request,
-					   const struct EwhVerdict *verdict, struct EwhSecret *secrets, int nsecrets, EwhReply *reply);
+
+/* What the sender of anything kept is told, and of anything refused. They live as long as the answer. */
+extern EwhReply ewh_answer_taken(const EwhAnswer *answer);
+extern EwhReply ewh_answer_refused(const EwhAnswer *answer);
+
 extern bool ewh_handshake(const EwhAnswer *answer, const EwhRequest *request, const struct EwhVerdict *verdict,
 						  struct EwhSecret *secrets, int nsecrets, EwhReply *reply);
 
