@@ -11,7 +11,8 @@ static char *crit[] = {"b64", "http://openbanking.org.uk/iat"};
 
 /* A public key whose private half was never kept. */
 static const char PUBLIC[] =
-	"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"n91ftQ717GGky18_lKoDUDwUYq-3XaIdFxNwDKH7j3g\",\"y\":\"P1GuPP8kMv5Pj7dqUXycW8pkMVUTc9wQjAydbXWITZ8\"}";
+	"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"n91ftQ717GGky18_lKoDUDwUYq-3XaIdFxNwDKH7j3g\","
+	"\"y\":\"P1GuPP8kMv5Pj7dqUXycW8pkMVUTc9wQjAydbXWITZ8\"}";
 
 static void
 try_jws(EwhProof proof, EwhBytes compact)

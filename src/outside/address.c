@@ -326,7 +326,8 @@ check_allowed_addresses(char **newval, void **extra, GucSource source)
 	const char *bad = parse_list(*newval, &blocks, add_block);
 
 	if (bad != NULL)
-		GUC_check_errdetail("\"%s\" is not an address such as 10.0.0.0/8, 127.0.0.1:8443 or [fd00::/8]:443, or the list is too long.", bad);
+		GUC_check_errdetail("\"%s\" is not an address such as 10.0.0.0/8, 127.0.0.1:8443 or [fd00::/8]:443,"
+							" or the list is too long.", bad);
 	return bad == NULL;
 }
 

@@ -6,9 +6,9 @@
  *   alg        hmac-sha1 | hmac-sha256 | hmac-sha384 | hmac-sha512   HMAC under the shared secret
  *              sha1 | sha256 | sha384 | sha512                       plain digest; the secret stands in the message
  *              equal                                                 the value equals `expected`
- *              rsa-sha1… (no) rsa-sha256 | rsa-sha512                RSA PKCS #1 v1.5
- *              ecdsa-sha256-der | ed25519
- *              jws | jws-detached                                    with jws_algs: ES256 ES384 ES512 PS256 PS384 PS512 RS256 RS512 EdDSA
+ *              rsa-sha256 | rsa-sha512                               RSA PKCS #1 v1.5
+ *              ecdsa-sha256-der | ecdsa-sha512-der | ed25519
+ *              jws | jws-detached                                    with jws_algs: those of jose.c, RS256 to EdDSA
  *              none                                                  the provider signs nothing
  *              absent, with `decrypt`: encryption is all there is
  *   key        utf8 | hex | base64 | whsec (base64 after whsec_): how a shared secret is read

@@ -47,7 +47,10 @@ bytes_of(const void *varlena)
 	return bytes;
 }
 
-/* verify_with(scheme jsonb, secrets jsonb, settings jsonb, headers jsonb, body bytea, method text, url text, at timestamptz) → verdict */
+/*
+ * verify_with(scheme jsonb, secrets jsonb, settings jsonb, headers jsonb, body bytea, method text, url text, at timestamptz)
+ * → verdict
+ */
 PG_FUNCTION_INFO_V1(erp_webhook_verify_with);
 Datum
 erp_webhook_verify_with(PG_FUNCTION_ARGS)
@@ -75,7 +78,10 @@ erp_webhook_verify_with(PG_FUNCTION_ARGS)
 	return ewh_verdict_datum(fcinfo, &verdict);
 }
 
-/* sign_with(scheme jsonb, secrets jsonb, settings jsonb, body bytea, at timestamptz, headers jsonb, method text, url text) → jsonb */
+/*
+ * sign_with(scheme jsonb, secrets jsonb, settings jsonb, body bytea, at timestamptz, headers jsonb, method text, url text)
+ * → jsonb
+ */
 PG_FUNCTION_INFO_V1(erp_webhook_sign_with);
 Datum
 erp_webhook_sign_with(PG_FUNCTION_ARGS)

@@ -6,6 +6,8 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "content.h"
 #include "fact.h"
 #include "normalise.h"
@@ -189,7 +191,10 @@ read_items(BodyReader *b)
 	}
 	items = find_items(b, &status);
 	foreach(lc, items)
+	{
+		CHECK_FOR_INTERRUPTS();
 		read_item(b, lfirst_int(lc), i++);
+	}
 	if (status != EWH_READ_OK)
 		b->events = list_make1(bodily_event(b, "quarantined", reason_of(status)));
 	else if (items == NIL)

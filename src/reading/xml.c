@@ -96,10 +96,11 @@ static void
 add_text(XmlReader *r)
 {
 	EwhTapeNode *node = &r->doc->nodes[r->levels[r->depth].container];
+	const xmlChar *text = xmlTextReaderConstValue(r->pull);
 
-	if (node->type != EWH_STRING)
+	if (node->type != EWH_STRING || text == NULL)
 		return;
-	appendStringInfoString(&r->arena, (const char *) xmlTextReaderConstValue(r->pull));
+	appendStringInfoString(&r->arena, (const char *) text);
 	node->len = r->arena.len - node->start;
 }
 
