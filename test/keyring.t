@@ -17,7 +17,10 @@ check() {   # NAME GOT WANTED
 }
 sql() { psql -XAtq -c "$1" 2>&1 | head -1; }
 proves() { sql "SELECT coalesce((erp_webhook.verify('k', erp_webhook.sign('k', 'body'), 'body')).reason, 'valid')"; }
-reload() { psql -XAtq -c "LOAD 'erp_webhook'" -c "ALTER SYSTEM SET erp_webhook.$1 = '$2'" -c "SELECT pg_reload_conf()" >/dev/null; sleep 0.3; }
+reload() {   # SETTING VALUE: until a new session has it
+  psql -XAtq -c "LOAD 'erp_webhook'" -c "ALTER SYSTEM SET erp_webhook.$1 = '$2'" -c "SELECT pg_reload_conf()" >/dev/null
+  for _ in $(seq 100); do [ "$(psql -XAtq -c "LOAD 'erp_webhook'" -c "SHOW erp_webhook.$1")" = "$2" ] && return; sleep 0.1; done
+}
 own() { chown "$(stat -c %U "$dir/data")" "$@"; }
 
 psql -Xq -c "CREATE EXTENSION erp_webhook" -c "SELECT erp_webhook.add_source('k', 'github')" >/dev/null
