@@ -116,11 +116,30 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.call_of(regprocedure) IS 'the statement that calls a bound function';
 
-CREATE FUNCTION erp_webhook.keep_event_rule(company_id int, kind text, function regprocedure) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER
+-- The owner's consent is to us and not to a company: so whoever enters a binding must be able to give it himself.
+CREATE FUNCTION erp_webhook.check_consent(functions regprocedure[], view regclass DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_proc p WHERE p.oid = ANY (functions) AND NOT pg_has_role(erp_webhook.caller(), p.proowner, 'MEMBER'))
+     OR EXISTS (SELECT FROM pg_class c WHERE c.oid = view AND NOT pg_has_role(erp_webhook.caller(), c.relowner, 'MEMBER')) THEN
+    RAISE EXCEPTION 'must be a member of the roles that own what is bound' USING ERRCODE = 'insufficient_privilege';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION erp_webhook.check_consent(regprocedure[], regclass) IS 'raises unless the caller could act as the owners of these functions and this view';
+
+CREATE FUNCTION erp_webhook.keep_event_rule(company_id int, kind text, function regprocedure) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+  PERFORM erp_webhook.check_access(company_id, 'admin');
+  PERFORM erp_webhook.check_consent(ARRAY[function]);
   INSERT INTO erp_webhook.event_rule (company_id, kind, function) VALUES (company_id, kind, function) ON CONFLICT DO NOTHING;
+END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.keep_event_rule(int, text, regprocedure) FROM PUBLIC;
 COMMENT ON FUNCTION erp_webhook.keep_event_rule(int, text, regprocedure) IS 'enter a rule of one''s own';

@@ -39,6 +39,7 @@ AS $$
 DECLARE
   this constant int := erp_webhook.company_named(company);
 BEGIN
+  PERFORM erp_webhook.check_consent(ARRAY[settle, lock], open_items);
   IF EXISTS (SELECT FROM erp_webhook.invoice i WHERE i.company_id = this AND i.erp_key IS NULL) THEN
     RAISE EXCEPTION 'company "%" has invoices of its own: bind an ERP to a company without', company USING ERRCODE = 'object_not_in_prerequisite_state';
   END IF;

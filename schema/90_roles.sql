@@ -96,7 +96,7 @@ AS $$
           WHEN 'admin' THEN NOT p.prosecdef OR p.proname = ANY (
             '{check_access,set_policy,set_trust,link_account,settle_again,replay,retry_failed,reprove,confirm,resolve,assign,write_off,
               void_invoice,settle_invoice,import_statement,match,unmatch,book_line,assign_item,keep_forecast,add_subscriber,remove_subscriber,enable_subscriber,
-              disable_subscriber,rotate_subscriber_secret,resend,pull,retry_fetch,dry_run,unlink_account}'::text[])
+              disable_subscriber,rotate_subscriber_secret,resend,pull,retry_fetch,dry_run,unlink_account,keep_binding,keep_event_rule}'::text[])
         END
 $$;
 COMMENT ON FUNCTION erp_webhook.grantable_functions(text) IS 'what a role of this kind may execute';

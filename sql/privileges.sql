@@ -97,6 +97,22 @@ SELECT erp_webhook.write_off('privileges b', 'P-1', 1, 'x');
 SELECT erp_webhook.add_subscriber('x', 'notify:x', company => 'privileges b');
 UPDATE erp_webhook.event SET state = 'applied';
 DELETE FROM erp_webhook.voucher;
+-- An admin has functions called that are his own, for his company.
+RESET ROLE;
+CREATE SCHEMA privileges_rule AUTHORIZATION privileges_admin;
+CREATE FUNCTION privileges_rule.anothers(jsonb) RETURNS void LANGUAGE sql AS '';
+SET ROLE privileges_admin;
+CREATE FUNCTION privileges_rule.own(jsonb) RETURNS void LANGUAGE sql AS '';
+SELECT erp_webhook.on_event('tea', 'privileges_rule.own(jsonb)', 'privileges a');
+SELECT erp_webhook.on_event('tea', 'privileges_rule.own(jsonb)', 'privileges b');
+SELECT erp_webhook.on_event('tea', 'privileges_rule.anothers(jsonb)', 'privileges a');
+SELECT erp_webhook.keep_event_rule(company_id, 'tea', 'privileges_rule.anothers(jsonb)') FROM erp_webhook.company;
+SELECT erp_webhook.keep_event_rule(:company_b, 'tea', 'privileges_rule.own(jsonb)');
+SELECT erp_webhook.keep_binding('privileges a', 'pg_catalog.pg_class', 'privileges_rule.own(jsonb)', NULL);
+RESET ROLE;
+DELETE FROM erp_webhook.event_rule WHERE kind = 'tea';
+DROP SCHEMA privileges_rule CASCADE;
+SET ROLE privileges_admin;
 -- What is read as the owner meets no operator and no type of the caller's.
 RESET ROLE;
 CREATE SCHEMA privileges_trap AUTHORIZATION privileges_admin;
