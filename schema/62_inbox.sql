@@ -21,7 +21,7 @@ CREATE FUNCTION erp_webhook.counters(
 RETURNS SETOF record
 LANGUAGE c VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'erp_webhook_counters';
-COMMENT ON FUNCTION erp_webhook.counters() IS 'requests counted since the server started (scope server) or by this session alone (scope session)';
+COMMENT ON FUNCTION erp_webhook.counters() IS 'requests of the companies the caller reads, counted since the server started (scope server) or by this session alone (scope session)';
 
 -- Requests to names we do not know are counted together, under the source "unknown".
 CREATE VIEW erp_webhook.stats WITH (security_invoker = true) AS

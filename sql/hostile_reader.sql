@@ -5,9 +5,16 @@ SELECT erp_webhook.add_company('Hostile BV', 'EUR') > 0 AS company, erp_webhook.
 CREATE ROLE hostile_reader;
 SELECT erp_webhook.grant_reader('hostile_reader', 'Hostile BV');
 CREATE SCHEMA hostile AUTHORIZATION hostile_reader;
+SELECT erp_webhook.add_company('Hostile to none BV', 'EUR') > 0 AS company, erp_webhook.add_source('neighbour', 'generic', 'Hostile to none BV') > 0 AS source;
 RESET client_min_messages;
 \c -
+SELECT outcome FROM unnest('{hostile,neighbour}'::text[]) s, erp_webhook.ingest(s, '{}', '');
+SELECT source, outcome, reason, n FROM erp_webhook.stats WHERE source IN ('hostile', 'neighbour') ORDER BY 1;
 SET ROLE hostile_reader;
+
+-- Of the counters he sees those of his company, and of what is nobody's.
+SELECT source, outcome, reason, n FROM erp_webhook.stats WHERE source <> 'unknown' ORDER BY 1;
+SELECT count(*) FROM erp_webhook.counters() WHERE company_id NOT IN (SELECT 0 UNION ALL SELECT company_id FROM erp_webhook.company);
 
 -- Operators that go before pg_catalog's. If one of them runs as anybody else, it says so.
 CREATE FUNCTION hostile.equal(a text, b text) RETURNS boolean LANGUAGE plpgsql AS $$

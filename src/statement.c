@@ -38,6 +38,7 @@ typedef struct Statement
 
 static const Statement statements[EWH_STATEMENTS] = {
 	[EWH_CHECK_ACCESS] = {"check_access", "SELECT erp_webhook.check_access($1, $2)", {"int4", "text"}, true},
+	[EWH_VISIBLE_COMPANIES] = {"visible_companies", "SELECT pg_catalog.array_agg(company_id) || 0 FROM erp_webhook.company", {NULL}, true},
 	[EWH_LOAD_SOURCE] = {"load_source",
 		"SELECT s.company_id, s.source_id, s.provider, s.trust, s.active, s.settings,"
 		"       erp_webhook.provider_scheme(p.provider), p.response, erp_webhook.provider_reading(p.provider),"

@@ -13,9 +13,11 @@
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 
+#include "statement.h"
 #include "stats.h"
 
 #define MAX_COUNTERS 16384
@@ -155,6 +157,26 @@ put_counter(ReturnSetInfo *result, const Counter *counter)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
+static void
+take_companies(HeapTuple row, TupleDesc desc, void *arg)
+{
+	bool		isnull;
+
+	*(ArrayType **) arg = DatumGetArrayTypeP(ewh_row_datum(row, desc, 1, &isnull));
+}
+
+/* Is this one of the companies that the caller reads, or nobody's? */
+static bool
+is_visible(const ArrayType *companies, int32 company_id)
+{
+	const int32 *ids = (const int32 *) ARR_DATA_PTR(companies);
+
+	for (int i = 0; i < ArrayGetNItems(ARR_NDIM(companies), ARR_DIMS(companies)); i++)
+		if (ids[i] == company_id)
+			return true;
+	return false;
+}
+
 PG_FUNCTION_INFO_V1(erp_webhook_counters);
 /* counters() RETURNS TABLE (company_id int, source_id int, outcome text, reason text, n bigint, scope text) */
 Datum
@@ -164,6 +186,7 @@ erp_webhook_counters(PG_FUNCTION_ARGS)
 	HASH_SEQ_STATUS scan;
 	Counter    *counter;
 	Counter    *copy;
+	ArrayType  *companies = NULL;
 	int			n = 0;
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -178,7 +201,9 @@ erp_webhook_counters(PG_FUNCTION_ARGS)
 			copy[n++] = *counter;
 	unlock_counters();
 
+	ewh_statement_run(EWH_VISIBLE_COMPANIES, NULL, NULL, take_companies, &companies);
 	for (int i = 0; i < n; i++)
-		put_counter(result, &copy[i]);
+		if (is_visible(companies, copy[i].key.company_id))
+			put_counter(result, &copy[i]);
 	return (Datum) 0;
 }
