@@ -61,6 +61,12 @@ SELECT pg_temp.unnamed('u' || n, date '2025-11-01' + n) < 200 AS unnamed FROM ge
 SELECT pg_temp.unnamed('u0', '2025-11-01') > 2000 AS older;
 SELECT a.object_ref, string_agg(i.number || ' ' || trim_scale(a.amount), ', ' ORDER BY i.due_on) AS pays
 FROM erp_webhook.allocation a JOIN erp_webhook.invoice i USING (company_id, invoice_id) WHERE a.company_id = :company2 AND a.object_ref LIKE 'u%' GROUP BY 1 ORDER BY 1;
+-- An invoice that comes after others with room reads none of those behind them.
+BEGIN;
+SELECT pg_temp.rows_read() AS before \gset
+INSERT INTO erp_webhook.invoice (company_id, number, account_id, currency, total, due_on) VALUES (:company2, 'H-1', :account2, 'EUR', 10, '2025-10-31');
+SELECT pg_temp.rows_read() - :before < 60 AS late;
+COMMIT;
 SELECT count(*) AS breaches FROM erp_webhook.audit('flat-oldest');
 SELECT c.name, count(*) FILTER (WHERE i.state = 'paid') AS paid FROM erp_webhook.invoice i JOIN erp_webhook.company c USING (company_id)
 WHERE i.company_id IN (:company, :company2) GROUP BY 1 ORDER BY 1;

@@ -48,3 +48,11 @@ CREATE TEMP TABLE told AS SELECT * FROM pg_temp.books();
 SELECT count(*) > 130 AS many, bool_or(credited > 0) AS credited, bool_or(written_off > 0) AS written_off, bool_or(state = 'partial') AS partial FROM told;
 SELECT erp_webhook.settle_again('oldest') AS posted;
 SELECT (SELECT count(*) FROM (SELECT * FROM told EXCEPT ALL SELECT * FROM pg_temp.books()) x) AS no_more, (SELECT count(*) FROM (SELECT * FROM pg_temp.books() EXCEPT ALL SELECT * FROM told) x) AS not_before;
+-- A load in more than one portion, where the first settles the whole account.
+INSERT INTO erp_webhook.account (company_id, account_no, currency) VALUES (:company, 'O-load', 'EUR') RETURNING account_id AS loaded \gset
+SELECT erp_webhook.link_account('oldest-a', 'cus_load', 'O-load');
+INSERT INTO erp_webhook.event (company_id, source_id, external_id, kind, state, occurred_at, received_at, object_ref, payment_ref, account_ref, amount, currency)
+VALUES (:company, :source_a, 'o-load', 'payment.succeeded', 'applied', '2025-10-01', now(), 'o-load', 'o-load', 'cus_load', 25, 'EUR');
+INSERT INTO erp_webhook.invoice (company_id, number, account_id, currency, total, due_on) SELECT :company, 'OL-' || n, :loaded, 'EUR', 10, date '2025-12-01' - n FROM generate_series(1, 10100) n;
+SELECT number, paid, state FROM erp_webhook.invoice WHERE company_id = :company AND account_id = :loaded AND paid > 0 ORDER BY due_on;
+SELECT count(*) FROM erp_webhook.voucher WHERE company_id = :company AND object = 'invoice' AND object_ref LIKE 'OL-%';
