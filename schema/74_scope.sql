@@ -249,8 +249,12 @@ BEGIN
         WHERE i.company_id = company AND i.invoice_id = ANY (CASE WHEN cardinality(s.created) > 0 THEN s.invoices ELSE coalesce(near, s.invoices) END)
         UNION SELECT o.subscription_ref FROM erp_webhook.objects_at(company, s.touched) o) x (ref);
   IF cardinality(s.subscriptions) > 0 THEN
+    -- Links as well: a fact that is no object yet may be the first to say whose a subscription is.
     SELECT coalesce(array_agg(DISTINCT a ORDER BY a), '{}') INTO s.accounts
-    FROM unnest(s.accounts || erp_webhook.accounts_of_subscriptions(company, s.subscriptions, s.numbers)) a;
+    FROM (SELECT unnest(s.accounts || erp_webhook.accounts_of_subscriptions(company, s.subscriptions, s.numbers))
+          UNION SELECT erp_webhook.linked_account(company, l.source_id, l.object_ref) FROM unnest(s.links) l
+          UNION SELECT erp_webhook.linked_account(company, o.source_id, o.account_ref) FROM erp_webhook.objects_at(company, s.touched) o) x (a)
+    WHERE a IS NOT NULL;
   END IF;
   RETURN s;
 END

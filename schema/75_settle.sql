@@ -356,13 +356,16 @@ BEGIN
     posted := erp_webhook.settle_scope(company_id, erp_webhook.named(facts), facts, beside => ARRAY(SELECT p.correlation[1] FROM unnest(plain) p));
   END IF;
   IF plain IS NOT NULL THEN
-    BEGIN
-      posted := posted + erp_webhook.settle_plain(company_id, plain);
-    EXCEPTION WHEN SQLSTATE 'EW002' OR unique_violation OR lock_not_available OR deadlock_detected THEN
-      posted := posted + erp_webhook.settle_scope(company_id, erp_webhook.named(plain), plain);
-    END;
+    posted := posted + erp_webhook.settle_plain(company_id, plain);
   END IF;
   RETURN posted;
+EXCEPTION WHEN SQLSTATE 'EW002' OR unique_violation OR lock_not_available OR deadlock_detected THEN
+  IF plain IS NULL THEN
+    RAISE;
+  END IF;
+  -- Someone else made them less plain. All is undone, with its locks: what the plain ones need now, taken after those, would
+  -- be out of order.
+  RETURN erp_webhook.settle_scope(company_id, erp_webhook.named(facts || plain), facts || plain);
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.settle_others(int, erp_webhook.event[], erp_webhook.event[]) IS
