@@ -50,6 +50,13 @@ echo "too short" > "$key"; own "$key"; chmod 600 "$key"
 check "a file that holds no key" "$(proves)" "ERROR:  source \"k\" cannot be used: the sealing key from erp_webhook.key cannot be used"
 cp -p "$dir/kept" "$key"; chmod 644 "$key"
 check "ingest says try later, and leaves no file open" "$(psql -XAtq -c "SELECT http_status FROM erp_webhook.ingest('k', '{}', 'x')" 2>&1)" 503
+lines() { grep -c 'source "k" cannot be used' "$dir/log"; }
+before=$(lines)
+check "a hundred requests in vain are one look at it, and one line in the log" \
+  "$(sql "SELECT count(*) FILTER (WHERE http_status = 503) FROM generate_series(1, 100) n, LATERAL erp_webhook.ingest('k', '{}', ('x' || n)::bytea)") $(($(lines) - before))" "100 1"
+check "mended, it is used again a second later, in the same session" \
+  "$(psql -XAtq -c "SELECT http_status FROM erp_webhook.ingest('k', '{}', 'x')" -c "\\! chmod 600 '$key'; sleep 1.1" -c "SELECT http_status FROM erp_webhook.ingest('k', '{}', 'x')" | paste -sd' ')" "503 401"
+chmod 644 "$key"
 check "a file that others can read" "$(proves)" "ERROR:  source \"k\" cannot be used: key file \"erp_webhook.key\" has group or world access"
 cp -p "$dir/kept" "$key"
 check "the right one again" "$(proves)" valid

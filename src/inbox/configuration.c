@@ -180,6 +180,8 @@ try_to_compile(Loading *loading)
 	{
 		ErrorData  *error;
 
+		if (geterrcode() == ERRCODE_QUERY_CANCELED || geterrcode() == ERRCODE_OUT_OF_MEMORY)
+			PG_RE_THROW();		/* says nothing about the source */
 		MemoryContextSwitchTo(loading->source->context);
 		error = CopyErrorData();
 		FlushErrorState();

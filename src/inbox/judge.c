@@ -94,14 +94,13 @@ reject(EwhSource *source, const char *reason, EwhJudgement *out)
 	out->reply = ewh_answer_refused(source->answer);
 }
 
-/* A configuration of ours that is broken is not the sender's fault: he is asked to come again. */
+/* A configuration of ours that is broken is not the sender's fault: he is asked to come again. The log says what is wrong. */
 static void
-postpone(EwhSource *source, EwhJudgement *out)
+postpone(EwhJudgement *out)
 {
 	out->outcome = "rejected";
 	out->reason = "broken_source";
 	out->reply = (EwhReply) {.http_status = 503, .content_type = "text/plain"};
-	ereport(LOG, (errmsg("erp_webhook: source \"%s\" cannot be used: %s", source->name, source->broken)));
 }
 
 /* The bytes to keep, and the answer, which is the same for every outcome that is kept. */
@@ -168,7 +167,7 @@ ewh_judge(const EwhArrival *arrival, TimestampTz now, MemoryContext keep, EwhJud
 	source = out->source = ewh_source_lookup(arrival->source);
 	if (source->broken)
 	{
-		postpone(source, out);
+		postpone(out);
 		return;
 	}
 	req.settings = source->settings;

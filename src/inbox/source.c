@@ -17,6 +17,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 #include "inbox/configuration.h"
 #include "inbox/source.h"
@@ -24,6 +25,7 @@
 
 #define MAX_NAME 200			/* source.name's CHECK */
 #define MAX_KNOWN 1000			/* sources kept; a backend that meets more begins anew */
+#define BROKEN_MS 1000			/* how long a broken one is not looked at again: anybody may send requests, and a look may run key_command */
 
 typedef struct Known
 {
@@ -124,14 +126,23 @@ ewh_configuration_generation(void)
 	return generation;
 }
 
-static EwhSource *
-until_transaction_end(EwhSource *source)
+/* One that was broken may be mended without a message, by a key file that comes back. */
+static bool
+worth_another_look(const EwhSource *source)
+{
+	return source->broken && GetCurrentTimestamp() >= source->look_again;
+}
+
+/* Forget this one; what it holds is there until the end of the transaction. */
+static void
+retire(Known *known)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 
-	retired = lappend(retired, source->context);
+	retired = lappend(retired, known->source->context);
 	MemoryContextSwitchTo(old);
-	return source;
+	hash_search(known_sources, known->name, HASH_REMOVE, NULL);
+	latest = NULL;
 }
 
 static EwhSource *
@@ -156,13 +167,15 @@ ewh_source_lookup(const char *name)
 	uint64		before;
 
 	(void) ewh_configuration_generation();
-	if (latest && strcmp(latest->name, name) == 0)
+	if (latest && strcmp(latest->name, name) == 0 && !worth_another_look(latest))
 		return latest;
 	if (strlen(name) > MAX_NAME)
 		return dummy_source();
 	known = hash_search(known_sources, name, HASH_FIND, NULL);
-	if (known)
+	if (known && !worth_another_look(known->source))
 		return latest = known->source;
+	if (known)
+		retire(known);
 	do
 	{
 		before = generation;
@@ -174,7 +187,10 @@ ewh_source_lookup(const char *name)
 		return dummy_source();
 	MemoryContextSetParent(source->context, TopMemoryContext);
 	if (source->broken)
-		return until_transaction_end(source);	/* it may be mended without a message, by a key file that comes back */
+	{
+		source->look_again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), BROKEN_MS);
+		ereport(LOG, (errmsg("erp_webhook: source \"%s\" cannot be used: %s", source->name, source->broken)));
+	}
 	if (hash_get_num_entries(known_sources) >= MAX_KNOWN)
 		forget_sources();
 	known = hash_search(known_sources, name, HASH_ENTER, NULL);

@@ -8,6 +8,7 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
@@ -20,6 +21,7 @@ typedef struct EwhSource
 	bool		known;			/* false: the dummy that stands for every unknown name */
 	bool		active;
 	const char *broken;			/* what is wrong with its configuration; then nothing below `settings` is there */
+	TimestampTz look_again;		/* a broken one: when to see whether it was mended */
 	int32		company_id;
 	int32		source_id;
 	const char *provider;
