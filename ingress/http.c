@@ -43,6 +43,51 @@ trim(EwhSlice s)
 	return s;
 }
 
+/* Sequence length of a UTF-8 lead byte and the smallest code point it may carry, by RFC 3629. */
+static size_t
+utf8_sequence(unsigned char lead, uint32_t *bits, uint32_t *least)
+{
+	if (lead >= 0xC2 && lead <= 0xDF)
+		return *bits = lead & 0x1F, *least = 0x80, 2;
+	if (lead >= 0xE0 && lead <= 0xEF)
+		return *bits = lead & 0x0F, *least = 0x800, 3;
+	if (lead >= 0xF0 && lead <= 0xF4)
+		return *bits = lead & 0x07, *least = 0x10000, 4;
+	return 0;
+}
+
+bool
+ewh_text_is_clean(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len;)
+	{
+		unsigned char c = (unsigned char) text[i];
+		uint32_t code, least;
+		size_t n;
+
+		if (c < 0x80)
+		{
+			if ((c < ' ' && c != '\t') || c == 127)
+				return false;
+			i++;
+			continue;
+		}
+		n = utf8_sequence(c, &code, &least);
+		if (n == 0 || len - i < n)
+			return false;
+		for (size_t k = 1; k < n; k++)
+		{
+			if (((unsigned char) text[i + k] & 0xC0) != 0x80)
+				return false;
+			code = code << 6 | ((unsigned char) text[i + k] & 0x3F);
+		}
+		if (code < least || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF))
+			return false;
+		i += n;
+	}
+	return true;
+}
+
 long
 ewh_http_head_end(const char *bytes, size_t len, size_t *scanned)
 {

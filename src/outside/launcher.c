@@ -28,7 +28,6 @@
 #define LOOK_MS		5000		/* between looks for databases and ended workers */
 
 static char *databases;
-static char *worker_role;
 static double retry_scale = 1;
 
 typedef struct Started
@@ -36,12 +35,6 @@ typedef struct Started
 	char	   *database;
 	BackgroundWorkerHandle *handle;
 } Started;
-
-const char *
-ewh_launcher_role(void)
-{
-	return worker_role;
-}
 
 /* Ask the postmaster for a worker in this database. The handle is kept until the next one. */
 static BackgroundWorkerHandle *
@@ -139,11 +132,11 @@ wanted_databases(void)
 	List	   *named;
 	List	   *found = NIL;
 
-	if (worker_role[0] == '\0' || !SplitIdentifierString(names, ',', &named) || named == NIL)
+	if (ewh_worker_role()[0] == '\0' || !SplitIdentifierString(names, ',', &named) || named == NIL)
 		return NIL;
 	StartTransactionCommand();
 	MemoryContextSwitchTo(caller);
-	if (OidIsValid(get_role_oid(worker_role, true)))
+	if (OidIsValid(get_role_oid(ewh_worker_role(), true)))
 		found = existing_databases(named);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller);
@@ -216,9 +209,6 @@ define_settings(void)
 	DefineCustomRealVariable("erp_webhook.retry_scale",
 							 "Factor on every wait between tries; tests make it small.", NULL,
 							 &retry_scale, 1, 0, 1000, PGC_SUSET, 0, NULL, NULL, NULL);
-	DefineCustomStringVariable("erp_webhook.worker_role",
-							   "Role the workers run as: one that may log in and is not a superuser.", NULL,
-							   &worker_role, "", PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 
 /* Called once, from _PG_init: the settings of this wing, and the launcher if the library is preloaded. */

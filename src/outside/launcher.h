@@ -7,7 +7,6 @@
 #include "postgres.h"
 
 extern PGDLLEXPORT void erp_webhook_launcher_main(Datum unused);
-extern const char *ewh_launcher_role(void);
 extern void ewh_launcher_init(void);
 
 #endif							/* EWH_LAUNCHER_H */

@@ -11,7 +11,6 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "outside/job.h"
-#include "outside/launcher.h"
 #include "outside/outbox.h"
 #include "outside/pull.h"
 #include "outside/turn.h"
@@ -32,8 +31,15 @@
 #define RUN_JOBS_MS			50000	/* how long one CALL run_jobs() goes on claiming */
 #define UPKEEP_MS			3600000
 
+static char *worker_role;
 static int	max_transfers = 100;
 static int	worker_interval = 1000;
+
+const char *
+ewh_worker_role(void)
+{
+	return worker_role;
+}
 
 /* How long a claim holds: longer than anything claimed can take, token and call. */
 static int
@@ -191,7 +197,7 @@ start_session(void)
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnection(MyBgworkerEntry->bgw_extra, ewh_launcher_role(), 0);
+	BackgroundWorkerInitializeConnection(MyBgworkerEntry->bgw_extra, worker_role, 0);
 	set_session();
 	ewh_turn_begin();
 	check_role();
@@ -284,6 +290,9 @@ erp_webhook_run_jobs(PG_FUNCTION_ARGS)
 void
 ewh_worker_settings(void)
 {
+	DefineCustomStringVariable("erp_webhook.worker_role",
+							   "Role the workers run as: one that may log in and is not a superuser.", NULL,
+							   &worker_role, "", PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("erp_webhook.max_transfers",
 							"HTTP exchanges a worker has under way at once.", NULL,
 							&max_transfers, 100, 4, 1000, PGC_SIGHUP, 0, NULL, NULL, NULL);

@@ -11,6 +11,7 @@
 #include <openssl/params.h>
 
 #include "proof/cipher.h"
+#include "proof/signature.h"
 
 #define AES_BLOCK 16
 #define CBC_HS256_KEY 32		/* 16 bytes for the MAC, then 16 for AES (RFC 7518 section 5.2.3) */

@@ -10,6 +10,7 @@
 #include "proof/jose.h"
 #include "proof/reason.h"
 #include "proof/scheme.h"
+#include "proof/signature.h"
 
 static const struct
 {

@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "proof/key.h"
+#include "proof/signature.h"
 #include "reading/document.h"
 
 struct EwhScheme;

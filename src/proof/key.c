@@ -71,12 +71,12 @@ ewh_key_shared(EwhDigest digest, EwhBytes secret)
 	if (hmac == NULL)
 		hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 	key->mac = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
-	key->mac_size = ewh_digest_size(digest);
 	params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *) NAMES[digest], 0);
 	params[1] = OSSL_PARAM_construct_end();
 	if (key->mac == NULL ||
 		EVP_MAC_init(key->mac, (const unsigned char *) secret.data, secret.len, params) != 1)
 		return NULL;
+	key->mac_size = EVP_MAC_CTX_get_mac_size(key->mac);
 	return key;
 }
 

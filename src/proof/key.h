@@ -12,10 +12,27 @@
 
 #include <openssl/evp.h>
 
-#include "proof/signature.h"
+#include "bytes.h"
 
 /* Smaller RSA keys prove nothing any more (NIST SP 800-131A). */
 #define EWH_MIN_RSA_BITS 2048
+
+typedef enum EwhDigest
+{
+	EWH_SHA1, EWH_SHA256, EWH_SHA384, EWH_SHA512
+} EwhDigest;
+
+/* How a public key signs; each names one key type and, where several exist, one curve. */
+typedef enum EwhSigner
+{
+	EWH_RSA_PKCS1,				/* RFC 8017 section 8.2 */
+	EWH_RSA_PSS,				/* RFC 8017 section 8.1, salt as long as the digest (RFC 7518 section 3.5) */
+	EWH_ECDSA_DER,				/* signature as SEQUENCE of r and s */
+	EWH_ECDSA_RAW,				/* signature as r and s side by side (RFC 7518 section 3.4) */
+	EWH_ED25519					/* RFC 8032 */
+} EwhSigner;
+
+typedef struct EwhKey EwhKey;
 
 struct EwhKey
 {

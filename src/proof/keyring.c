@@ -9,6 +9,7 @@
 #include "proof/cipher.h"
 #include "proof/keyring.h"
 #include "proof/sealing_key.h"
+#include "proof/signature.h"
 
 #define VERSION 1
 #define FRONT (1 + EWH_GCM_NONCE)

@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include "proof/signature.h"
 #include "proof/trial.h"
 
 /* Each claim that the row names must read what its template renders (the body's digest …). */

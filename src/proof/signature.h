@@ -10,10 +10,9 @@
 #include "postgres.h"
 
 #include "bytes.h"
+#include "proof/key.h"
 
 #define EWH_MAX_MAC 64			/* SHA-512 */
-
-typedef struct EwhKey EwhKey;	/* proof/key.h */
 
 typedef struct EwhMessage
 {
@@ -21,21 +20,6 @@ typedef struct EwhMessage
 	int			nparts;
 	int			room;
 } EwhMessage;
-
-typedef enum EwhDigest
-{
-	EWH_SHA1, EWH_SHA256, EWH_SHA384, EWH_SHA512
-} EwhDigest;
-
-/* How a public key signs; each names one key type and, where several exist, one curve. */
-typedef enum EwhSigner
-{
-	EWH_RSA_PKCS1,				/* RFC 8017 section 8.2 */
-	EWH_RSA_PSS,				/* RFC 8017 section 8.1, salt as long as the digest (RFC 7518 section 3.5) */
-	EWH_ECDSA_DER,				/* signature as SEQUENCE of r and s */
-	EWH_ECDSA_RAW,				/* signature as r and s side by side (RFC 7518 section 3.4) */
-	EWH_ED25519					/* RFC 8032 */
-} EwhSigner;
 
 extern bool ewh_digest_named(EwhBytes name, EwhDigest *digest);
 extern size_t ewh_digest_size(EwhDigest digest);
