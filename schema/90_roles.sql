@@ -7,6 +7,7 @@
 
 DO $$
 BEGIN
+  LOCK TABLE pg_catalog.pg_authid IN SHARE ROW EXCLUSIVE MODE;  -- another database of the cluster may be making it just now
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'erp_webhook_owner') THEN
     CREATE ROLE erp_webhook_owner;
   END IF;
