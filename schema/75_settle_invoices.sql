@@ -77,6 +77,22 @@ COMMENT ON FUNCTION erp_webhook.settle_new_invoices() IS 'trigger: books new inv
 CREATE TRIGGER settle_new_invoices AFTER INSERT ON erp_webhook.invoice REFERENCING NEW TABLE AS new_invoice
   FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.settle_new_invoices();
 
+-- Who corrects invoices holds their rows before we are asked for anything else. Two at once, each with what the other needs
+-- next, could only be a deadlock; so one waits before it holds any.
+CREATE FUNCTION erp_webhook.correct_in_turn() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock('erp_webhook.invoice'::regclass::oid::int, 0);
+  RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION erp_webhook.correct_in_turn() FROM PUBLIC;
+COMMENT ON FUNCTION erp_webhook.correct_in_turn() IS 'trigger: one transaction at a time corrects invoices by UPDATE';
+CREATE TRIGGER correct_in_turn BEFORE UPDATE OF total, tax, account_id, due_on, issued_on, subscription_ref ON erp_webhook.invoice
+  FOR EACH STATEMENT WHEN (current_setting('erp_webhook.settling', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION erp_webhook.correct_in_turn();
+
 CREATE FUNCTION erp_webhook.settle_changed_invoice() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

@@ -55,7 +55,7 @@ LANGUAGE c STABLE STRICT
 AS 'MODULE_PATHNAME', 'erp_webhook_house_of';
 COMMENT ON FUNCTION erp_webhook.house_of(int) IS 'read_house(), kept by the backend until configuration changes';
 
--- One payment. NULL, and nothing done, where its invoice is not there, has not that much due, or is not a plain one.
+-- One payment, where its invoice is there, has that much due, and is a plain one.
 CREATE FUNCTION erp_webhook.settle_payment(company_id int, e erp_webhook.event) RETURNS int
 LANGUAGE plpgsql VOLATILE
 SET erp_webhook.settling = on
@@ -83,7 +83,9 @@ BEGIN
   RETURNING i.invoice_id, (SELECT 'clearing:' || s.name FROM erp_webhook.source s WHERE s.company_id = company AND s.source_id = e.source_id)
   INTO pays, clearing;
   IF pays IS NULL THEN
-    RETURN NULL;
+    -- Raised, so that all is let go: who waited for the invoice and then found it paid by another holds it, and what the long
+    -- way takes first comes before it.
+    RAISE EXCEPTION USING ERRCODE = 'EW002', MESSAGE = 'not a plain one';
   END IF;
 
   INSERT INTO erp_webhook.money_object (company_id, source_id, object, object_ref, payment_ref, currency, amount, succeeded_at, effective, decided_by,
@@ -112,7 +114,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.settle_payment(int, erp_webhook.event) IS
-  'the short path of settle() for one payment; NULL where it does not lead to the result, a unique violation where the payment is known: the caller then undoes it';
+  'the short path of settle() for one payment; raises EW002 where it does not lead to the result, or a unique violation where the payment is known: the caller then undoes it';
 
 -- Many payments, each of an invoice of its own: one that two of them name is updated but once, and then the count is short.
 -- Invoices in the order of their numbers; the join settings keep that order: a hash join would take the rows as they lie,
