@@ -346,7 +346,7 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.hold(int, erp_webhook.scope) IS 'lock a component: meeting, account, invoice, object, each ascending';
 
-CREATE FUNCTION erp_webhook.held(company_id int, s erp_webhook.scope, beside text[] DEFAULT NULL) RETURNS erp_webhook.scope
+CREATE FUNCTION erp_webhook.held(company_id int, s erp_webhook.scope, beside text[] DEFAULT NULL, yields int DEFAULT 5) RETURNS erp_webhook.scope
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -369,7 +369,7 @@ BEGIN
         SELECT erp_webhook.join_ids(wide.invoices, array_agg(i.invoice_id)) INTO locked.invoices
         FROM erp_webhook.invoice i WHERE i.company_id = company AND i.number = ANY (beside);
       END IF;
-      IF tries < 5 THEN
+      IF tries < yields THEN
         PERFORM set_config('lock_timeout', '800ms', true);
       END IF;
       PERFORM erp_webhook.hold(company, locked);
@@ -383,7 +383,7 @@ BEGIN
     EXCEPTION
       WHEN SQLSTATE 'EW001' THEN NULL;
       WHEN lock_not_available OR deadlock_detected THEN
-        IF tries >= 5 THEN
+        IF tries >= yields THEN
           RAISE;
         END IF;
         PERFORM pg_sleep(0.01 + 0.04 * random());  -- whoever waits for us goes first
@@ -391,4 +391,5 @@ BEGIN
   END LOOP;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.held(int, erp_webhook.scope, text[]) IS 'widen a component, lock it with invoices beside it, and see that it is still the same; returns it as it is then';
+COMMENT ON FUNCTION erp_webhook.held(int, erp_webhook.scope, text[], int) IS
+  'widen a component, lock it with invoices beside it, and see that it is still the same; returns it as it is then. yields: from which try on it waits as long as it takes';
