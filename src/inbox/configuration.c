@@ -19,6 +19,7 @@
 #include "inbox/kept.h"
 #include "proof/keyring.h"
 #include "statement.h"
+#include "trouble.h"
 
 /* Wipe the opened secrets before their memory is freed. */
 static void
@@ -180,7 +181,7 @@ try_to_compile(Loading *loading)
 	{
 		ErrorData  *error;
 
-		if (geterrcode() == ERRCODE_QUERY_CANCELED || geterrcode() == ERRCODE_OUT_OF_MEMORY)
+		if (ewh_is_server_trouble(geterrcode()))
 			PG_RE_THROW();		/* says nothing about the source */
 		MemoryContextSwitchTo(loading->source->context);
 		error = CopyErrorData();

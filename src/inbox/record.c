@@ -21,6 +21,7 @@
 #include "inbox/batch.h"
 #include "inbox/deferred.h"
 #include "statement.h"
+#include "trouble.h"
 
 /* The facts of a batch, sorted by key. Of those that share one only the first is inserted. */
 typedef struct Record
@@ -154,9 +155,8 @@ is_never_caught(int sqlstate)
 {
 	int			class = ERRCODE_TO_CATEGORY(sqlstate);
 
-	return class == ERRCODE_TRANSACTION_ROLLBACK ||		/* 40 */
-		class == ERRCODE_INSUFFICIENT_RESOURCES ||		/* 53 */
-		class == ERRCODE_OPERATOR_INTERVENTION ||		/* 57 */
+	return ewh_is_server_trouble(sqlstate) ||
+		class == ERRCODE_TRANSACTION_ROLLBACK ||		/* 40 */
 		class == ERRCODE_SYSTEM_ERROR ||				/* 58 */
 		class == ERRCODE_INTERNAL_ERROR ||				/* XX */
 		sqlstate == ERRCODE_LOCK_NOT_AVAILABLE;			/* 55P03 */
@@ -201,7 +201,9 @@ insert_failed(EwhFact *fact, const ErrorData *error)
 {
 	ewh_fact_failed(fact, unpack_sql_state(error->sqlerrcode), error->message);
 	insert_events(&fact, 1);
-	ereport(LOG, (errmsg("erp_webhook: event %s of source %d failed: %s", fact->external_id, fact->source_id, error->message)));
+	ereport(LOG,
+			(errcode(error->sqlerrcode),
+			 errmsg("erp_webhook: event %s of source %d failed: %s", fact->external_id, fact->source_id, error->message)));
 }
 
 /* Insert and settle: all at once; where that fails, each half; one that fails alone is the poisonous one. */

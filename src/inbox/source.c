@@ -189,7 +189,9 @@ ewh_source_lookup(const char *name)
 	if (source->broken)
 	{
 		source->look_again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), BROKEN_MS);
-		ereport(LOG, (errmsg("erp_webhook: source \"%s\" cannot be used: %s", source->name, source->broken)));
+		ereport(LOG,
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
+				 errmsg("erp_webhook: source \"%s\" cannot be used: %s", source->name, source->broken)));
 	}
 	if (hash_get_num_entries(known_sources) >= MAX_KNOWN)
 		forget_sources();

@@ -10,6 +10,7 @@
 #include "proof/keyring.h"
 #include "proof/sealing_key.h"
 #include "proof/signature.h"
+#include "trouble.h"
 
 #define VERSION 1
 #define FRONT (1 + EWH_GCM_NONCE)
@@ -68,15 +69,6 @@ ewh_keyring_open(EwhBytes sealed, EwhBytes label, const char *key_name)
 	return plain;
 }
 
-/* Does an error of this class say nothing about a secret? */
-static bool
-is_server_trouble(int sqlstate)
-{
-	int			class = ERRCODE_TO_CATEGORY(sqlstate);
-
-	return class == ERRCODE_OPERATOR_INTERVENTION || class == ERRCODE_INSUFFICIENT_RESOURCES;
-}
-
 bool
 ewh_keyring_try_open(EwhBytes sealed, EwhBytes label, const char *key_name, EwhBytes *plain, char **why)
 {
@@ -96,7 +88,7 @@ ewh_keyring_try_open(EwhBytes sealed, EwhBytes label, const char *key_name, EwhB
 	PG_END_TRY();
 	if (error == NULL)
 		return true;
-	if (is_server_trouble(error->sqlerrcode))
+	if (ewh_is_server_trouble(error->sqlerrcode))
 		ReThrowError(error);
 	*why = error->message;
 	return false;
