@@ -73,21 +73,18 @@ set_timer(EwhConnection *c, long ms)
 	event_add(c->timer, &t);
 }
 
-static bool
-is_waiting(State state)
+static struct ConnectionList *
+list_of(State state)
 {
-	return state == HEAD || state == BODY;
+	return state == HEAD || state == BODY ? &waiting : &busy;
 }
 
 static void
 enter(EwhConnection *c, State state, long timeout_ms)
 {
-	TAILQ_REMOVE(is_waiting(c->state) ? &waiting : &busy, c, link);
+	TAILQ_REMOVE(list_of(c->state), c, link);
 	c->state = state;
-	if (is_waiting(state))
-		TAILQ_INSERT_TAIL(&waiting, c, link);
-	else
-		TAILQ_INSERT_TAIL(&busy, c, link);
+	TAILQ_INSERT_TAIL(list_of(state), c, link);
 	if (timeout_ms > 0)
 		set_timer(c, timeout_ms);
 	else
@@ -97,7 +94,7 @@ enter(EwhConnection *c, State state, long timeout_ms)
 static void
 free_connection(EwhConnection *c)
 {
-	TAILQ_REMOVE(is_waiting(c->state) ? &waiting : &busy, c, link);
+	TAILQ_REMOVE(list_of(c->state), c, link);
 	if (c->state == SERVED && c->owner)
 		c->owner_gone(c->owner);
 	if (c->state == BODY)
@@ -326,7 +323,7 @@ read_input(EwhConnection *c)
 		if (c->discarded > LINGER_BYTES)
 			free_connection(c);
 	}
-	else if (!is_waiting(c->state) && evbuffer_get_length(input) > PIPELINED_BYTES)
+	else if (list_of(c->state) == &busy && evbuffer_get_length(input) > PIPELINED_BYTES)
 		bufferevent_disable(c->stream, EV_READ);
 }
 
