@@ -40,10 +40,7 @@ AS $$
               erp_webhook.day_text(r.value_date), r.currency, r.provider_says, r.ledger_says, r.bank_says, r.difference,
               r.age,
               nullif(concat_ws(' · ', r.counterparty, r.reference), ''), r.advice, r.assigned_to) ORDER BY n)
-     FROM unnest(rows) WITH ORDINALITY r (
-       item, source, payout_ref, line_ref, account, currency, value_date, booked_on, provider_says, ledger_says, bank_says,
-       state,
-       difference, age, advice, matched_by, equation, reference, counterparty, assigned_to, n)
+     FROM (SELECT r.*, row_number() OVER () AS n FROM unnest(rows) r) r
      WHERE erp_webhook.state_class(r.state) = 'bad'),
     'Nothing: provider, ledger and bank agree wherever all three have spoken.')
 $$;
@@ -61,10 +58,7 @@ AS $$
               erp_webhook.day_text(r.value_date), erp_webhook.day_text(r.booked_on), r.currency,
               r.provider_says, r.ledger_says, r.bank_says, r.difference,
               nullif(concat_ws('; ', r.matched_by, r.advice), '')) ORDER BY n)
-     FROM unnest(rows) WITH ORDINALITY r (
-       item, source, payout_ref, line_ref, account, currency, value_date, booked_on, provider_says, ledger_says, bank_says,
-       state,
-       difference, age, advice, matched_by, equation, reference, counterparty, assigned_to, n)
+     FROM (SELECT r.*, row_number() OVER () AS n FROM unnest(rows) r) r
      WHERE erp_webhook.state_class(r.state) <> 'bad'),
     'No payout and no bank line in these days.')
 $$;
