@@ -5,8 +5,9 @@
 -- Order everywhere: meeting, account, invoice, object, each ascending. Whoever settles a receipt holds the invoices it
 -- names, so holding all invoices of a component holds the component.
 --
--- One keeps to no order: who corrects an invoice (UPDATE) holds its row before we are asked. So at first nobody waits here
--- for long: what cannot be held in time (less than deadlock_timeout's default) is let go, all of it, and tried again.
+-- One keeps to no order: who corrects an invoice (UPDATE) holds its row before we are asked. So nobody waits here for
+-- long: what cannot be held in time (less than deadlock_timeout's default, after which the server looks for one to end) is let
+-- go, all of it, and tried again; only the fiftieth time as long as it takes.
 
 CREATE TYPE erp_webhook.scope AS (
   numbers text[], bare_subscriptions text[], created text[], subscriptions text[], invoices bigint[], accounts int[],
@@ -346,7 +347,7 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.hold(int, erp_webhook.scope) IS 'lock a component: meeting, account, invoice, object, each ascending';
 
-CREATE FUNCTION erp_webhook.held(company_id int, s erp_webhook.scope, beside text[] DEFAULT NULL, yields int DEFAULT 5) RETURNS erp_webhook.scope
+CREATE FUNCTION erp_webhook.held(company_id int, s erp_webhook.scope, beside text[] DEFAULT NULL) RETURNS erp_webhook.scope
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -369,7 +370,7 @@ BEGIN
         SELECT erp_webhook.join_ids(wide.invoices, array_agg(i.invoice_id)) INTO locked.invoices
         FROM erp_webhook.invoice i WHERE i.company_id = company AND i.number = ANY (beside);
       END IF;
-      IF tries < yields THEN
+      IF tries < 50 THEN
         PERFORM set_config('lock_timeout', '800ms', true);
       END IF;
       PERFORM erp_webhook.hold(company, locked);
@@ -383,7 +384,7 @@ BEGIN
     EXCEPTION
       WHEN SQLSTATE 'EW001' THEN NULL;
       WHEN lock_not_available OR deadlock_detected THEN
-        IF tries >= yields THEN
+        IF tries >= 50 THEN
           RAISE;
         END IF;
         PERFORM pg_sleep(0.01 + 0.04 * random());  -- whoever waits for us goes first
@@ -391,5 +392,4 @@ BEGIN
   END LOOP;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.held(int, erp_webhook.scope, text[], int) IS
-  'widen a component, lock it with invoices beside it, and see that it is still the same; returns it as it is then. yields: from which try on it waits as long as it takes';
+COMMENT ON FUNCTION erp_webhook.held(int, erp_webhook.scope, text[]) IS 'widen a component, lock it with invoices beside it, and see that it is still the same; returns it as it is then';

@@ -284,8 +284,7 @@ BEGIN
   END IF;
   LOOP
     BEGIN
-      -- Who brings events holds nothing yet, and yields the longer to people, who may hold an invoice that they correct.
-      wide := erp_webhook.held(company, s, beside, CASE WHEN events IS NULL THEN 5 ELSE 50 END);
+      wide := erp_webhook.held(company, s, beside);
       EXIT WHEN events IS NULL;
       PERFORM erp_webhook.keep_facts(company, events);
       -- Two facts of an object that is new, told at once under two payments, meet at the object only now.
