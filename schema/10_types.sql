@@ -24,8 +24,8 @@ COMMENT ON TYPE erp_webhook.receipt IS 'what ingest() made of a request, and wha
 -- CREATE EXTENSION runs before the data of a dump arrives, so our triggers see every restored row. pg_dump opens its
 -- script (and pg_restore its session) with these two settings; no ordinary session has both.
 CREATE FUNCTION erp_webhook.restoring() RETURNS boolean
-LANGUAGE sql STABLE PARALLEL SAFE
-AS $$ SELECT pg_catalog.current_setting('check_function_bodies') = 'off' AND pg_catalog.current_setting('row_security') = 'off' $$;
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'erp_webhook_restoring';
 COMMENT ON FUNCTION erp_webhook.restoring() IS 'true while a dump is being restored: triggers that derive then return at once';
 
 -- One guard for every table that only grows; the trigger that calls it says which commands it forbids.

@@ -7,6 +7,12 @@
 --
 -- Nothing is written while nobody has subscribed. These functions only read the rows of their statement.
 
+CREATE FUNCTION erp_webhook.somebody_listens() RETURNS boolean
+LANGUAGE c STABLE
+AS 'MODULE_PATHNAME', 'erp_webhook_somebody_listens';
+COMMENT ON FUNCTION erp_webhook.somebody_listens() IS
+  'true while any subscriber of any company is active; false while a dump is being restored';
+
 CREATE FUNCTION erp_webhook.tell_of(company_id int, events erp_webhook.event[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -46,9 +52,6 @@ AS $$
 DECLARE
   fresh record;
 BEGIN
-  IF erp_webhook.restoring() OR NOT EXISTS (SELECT FROM erp_webhook.subscriber s WHERE s.state = 'active') THEN
-    RETURN NULL;
-  END IF;
   FOR fresh IN SELECT n.company_id,
   array_agg(n::erp_webhook.event) AS events FROM new_event n GROUP BY n.company_id ORDER BY n.company_id LOOP
     PERFORM erp_webhook.tell_of(fresh.company_id, fresh.events);
@@ -59,7 +62,7 @@ $$;
 COMMENT ON FUNCTION erp_webhook.tell_events() IS 'trigger: queues messages about new events that somebody should hear of';
 CREATE TRIGGER tell_events AFTER INSERT ON erp_webhook.event
   REFERENCING NEW TABLE AS new_event
-  FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.tell_events();
+  FOR EACH STATEMENT WHEN (erp_webhook.somebody_listens()) EXECUTE FUNCTION erp_webhook.tell_events();
 
 -- What waited or failed at first is news when it is settled.
 CREATE FUNCTION erp_webhook.tell_settled_events() RETURNS trigger
@@ -69,9 +72,6 @@ AS $$
 DECLARE
   settled record;
 BEGIN
-  IF erp_webhook.restoring() OR NOT EXISTS (SELECT FROM erp_webhook.subscriber s WHERE s.state = 'active') THEN
-    RETURN NULL;
-  END IF;
   FOR settled IN
     SELECT n.company_id, array_agg(n::erp_webhook.event) AS events
     FROM new_event n JOIN old_event o ON o.company_id = n.company_id AND o.event_id = n.event_id
@@ -85,7 +85,7 @@ $$;
 COMMENT ON FUNCTION erp_webhook.tell_settled_events() IS 'trigger: queues messages about events that are settled after all';
 CREATE TRIGGER tell_settled_events AFTER UPDATE ON erp_webhook.event
   REFERENCING OLD TABLE AS old_event NEW TABLE AS new_event
-  FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.tell_settled_events();
+  FOR EACH STATEMENT WHEN (erp_webhook.somebody_listens()) EXECUTE FUNCTION erp_webhook.tell_settled_events();
 
 CREATE FUNCTION erp_webhook.tell_invoices() RETURNS trigger
 LANGUAGE plpgsql
@@ -94,9 +94,6 @@ AS $$
 DECLARE
   told record;
 BEGIN
-  IF erp_webhook.restoring() OR NOT EXISTS (SELECT FROM erp_webhook.subscriber s WHERE s.state = 'active') THEN
-    RETURN NULL;
-  END IF;
   FOR told IN
     SELECT n.company_id, array_agg('invoice.' || n.state ORDER BY n.invoice_id) AS kinds,
            array_agg('invoice'::text ORDER BY n.invoice_id) AS objects,
@@ -116,4 +113,4 @@ COMMENT ON FUNCTION erp_webhook.tell_invoices() IS
   'trigger: queues messages about invoices that have become paid or credited';
 CREATE TRIGGER tell_invoices AFTER UPDATE ON erp_webhook.invoice
   REFERENCING OLD TABLE AS old_invoice NEW TABLE AS new_invoice
-  FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.tell_invoices();
+  FOR EACH STATEMENT WHEN (erp_webhook.somebody_listens()) EXECUTE FUNCTION erp_webhook.tell_invoices();

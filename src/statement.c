@@ -6,13 +6,17 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "statement.h"
 
@@ -25,6 +29,7 @@ typedef struct Statement
 	const char *sql;
 	const char *types[MAX_ARGS];
 	bool		reads;			/* runs under the latest snapshot and writes nothing */
+	bool		as_owner;		/* of our tables: what it brings is kept for all roles of the session */
 	bool		planned_once;	/* the plan depends on no argument: not to be made anew for each */
 } Statement;
 
@@ -48,7 +53,7 @@ static const Statement statements[EWH_STATEMENTS] = {
 		" JOIN erp_webhook.source s ON s.company_id = n.company_id AND s.source_id = n.source_id"
 		" LEFT JOIN erp_webhook.provider p ON p.provider = s.provider"
 		" WHERE n.name = $1",
-		{"text"}, true},
+		{"text"}, .reads = true, .as_owner = true},
 	/*
 	 * Newest first: after a rotation nearly every request is signed by the new secret. Keys the worker fetched are public
 	 * and not sealed: they have no key_name.
@@ -60,7 +65,9 @@ static const Statement statements[EWH_STATEMENTS] = {
 		" SELECT 0, key_id, 'verify', pg_catalog.convert_to(key, 'UTF8'), NULL, pg_catalog.lower(valid), pg_catalog.upper(valid)"
 		" FROM erp_webhook.fetched_key WHERE company_id = $1 AND source_id = $2"
 		" ORDER BY 1 DESC",
-		{"int4", "int4"}, true},
+		{"int4", "int4"}, .reads = true, .as_owner = true},
+	[EWH_FIND_LISTENER] = {"find_listener", "SELECT FROM erp_webhook.subscriber WHERE state = 'active' LIMIT 1",
+		{NULL}, .reads = true, .as_owner = true},
 	[EWH_READ_HOUSE] = {"read_house", "SELECT erp_webhook.read_house($1)", {"int4"}, true},
 	[EWH_INSERT_EVENTS] = {"insert_events",
 		"INSERT INTO erp_webhook.event (" EVENT_COLUMNS("") ")"
@@ -163,6 +170,19 @@ leave_search_path(void)
 	return level;
 }
 
+static Oid
+owner_of(Oid relid)
+{
+	HeapTuple	row = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(row))
+		elog(ERROR, "cache lookup failed for relation %u", relid);
+	owner = ((Form_pg_class) GETSTRUCT(row))->relowner;
+	ReleaseSysCache(row);
+	return owner;
+}
+
 /* Execute under a snapshot of its own if the statement only reads, so that what was committed just now is seen. */
 static void
 execute(EwhStatement which, Datum *args, const char *nulls)
@@ -170,12 +190,18 @@ execute(EwhStatement which, Datum *args, const char *nulls)
 	int			level = leave_search_path();
 	SPIPlanPtr	plan = plan_of(which);
 	int			result;
+	Oid			user;
+	int			security;
 
+	GetUserIdAndSecContext(&user, &security);
+	if (statements[which].as_owner)
+		SetUserIdAndSecContext(owner_of(planned_for), security | SECURITY_LOCAL_USERID_CHANGE);
 	if (statements[which].reads)
 		PushActiveSnapshot(GetLatestSnapshot());
 	result = SPI_execute_plan(plan, args, nulls, statements[which].reads, 0);
 	if (statements[which].reads)
 		PopActiveSnapshot();
+	SetUserIdAndSecContext(user, security);
 	if (result < 0)
 		elog(ERROR, "statement %s failed: %s", statements[which].name, SPI_result_code_string(result));
 	if (level > 0)

@@ -6,13 +6,9 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_class.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "inbox/configuration.h"
@@ -29,19 +25,6 @@ wipe_secrets(void *arg)
 
 	for (int i = 0; i < source->nsecrets; i++)
 		explicit_bzero((char *) source->secrets[i].value.data, source->secrets[i].value.len);
-}
-
-static Oid
-owner_of(Oid relid)
-{
-	HeapTuple	row = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(row))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(row))->relowner;
-	ReleaseSysCache(row);
-	return owner;
 }
 
 static Jsonb *
@@ -223,27 +206,19 @@ read_rows(Loading *loading)
 	return true;
 }
 
-/*
- * Read and compile a source as it is now; NULL if there is none of that name. Reads as the owner of the tables: what is
- * known is shared by all roles of the session, so it must not depend on whose turn it is.
- */
+/* Read and compile a source as it is now; NULL if there is none of that name. */
 EwhSource *
-ewh_configuration_load(const char *name, Oid table)
+ewh_configuration_load(const char *name)
 {
 	Loading		loading = {.source = make_source(name)};
-	Oid			user;
-	int			security;
-	bool		found;
 
-	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(owner_of(table), security | SECURITY_LOCAL_USERID_CHANGE);
-	found = read_rows(&loading);
-	SetUserIdAndSecContext(user, security);
-	if (found)
-		try_to_compile(&loading);
-	else
+	if (!read_rows(&loading))
+	{
 		MemoryContextDelete(loading.source->context);
-	return found ? loading.source : NULL;
+		return NULL;
+	}
+	try_to_compile(&loading);
+	return loading.source;
 }
 
 /*

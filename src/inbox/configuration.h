@@ -8,8 +8,8 @@
 
 #include "inbox/source.h"
 
-/* Made in CurrentMemoryContext, in a context of its own. `table` is erp_webhook.source; NULL: no source has this name. */
-extern EwhSource *ewh_configuration_load(const char *name, Oid table);
+/* Made in CurrentMemoryContext, in a context of its own. NULL: no source has this name. */
+extern EwhSource *ewh_configuration_load(const char *name);
 extern EwhSource *ewh_configuration_dummy(void);
 
 #endif							/* EWH_CONFIGURATION_H */

@@ -9,12 +9,11 @@
 #include "executor/executor.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/rel.h"
-#include "utils/rls.h"
 #include "utils/tuplestore.h"
 
 #include "inbox/batch.h"
+#include "inbox/listening.h"
 #include "statement.h"
 
 typedef struct NewFact
@@ -23,13 +22,6 @@ typedef struct NewFact
 	int64		event_id;
 	Datum		row;
 } NewFact;
-
-/* As erp_webhook.restoring(): pg_dump's scripts set both. */
-static bool
-is_restoring(void)
-{
-	return !check_function_bodies && !row_security;
-}
 
 /* By company, in the order in which they were recorded. */
 static int
@@ -110,7 +102,7 @@ erp_webhook_settle_new_events(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("settle_new_events() is a trigger for each statement, with a transition table")));
-	if (is_restoring())
+	if (ewh_is_restoring())
 		return PointerGetDatum(NULL);
 	facts = take_facts(trigger, &n);
 	for (int from = 0, to; from < n; from = to)

@@ -179,7 +179,7 @@ ewh_source_lookup(const char *name)
 	do
 	{
 		before = generation;
-		source = ewh_configuration_load(name, watched);
+		source = ewh_configuration_load(name);
 		if (source && before != generation)
 			MemoryContextDelete(source->context);
 	} while (before != generation);

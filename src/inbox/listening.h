@@ -1,0 +1,10 @@
+/*
+ * listening.h: what a trigger asks before it does anything.
+ */
+#ifndef EWH_LISTENING_H
+#define EWH_LISTENING_H
+
+/* Is a dump being restored? Then its rows bring their consequences with them. */
+extern bool ewh_is_restoring(void);
+
+#endif							/* EWH_LISTENING_H */
