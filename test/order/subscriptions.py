@@ -27,7 +27,7 @@ def subscription(company, source, ref, facts, known):
     """The latest of failure and success decides; tie: success."""
     good = max(successes(company, source, ref, facts, known), default=None)
     bad = [f for f in failures(source, ref, facts, known) if good is None or f.second > good]
-    account = account_of_subscription(company, source, ref, facts)
+    account = account_of_subscription(company, source, ref, facts, known)
     suspended = bool(bad) and must_suspend(company, bad)
     state = "cancelled" if cancelled(source, ref, facts) else "suspended" if suspended else "past_due" if bad else "active"
     return Subscription(source, ref, account, suspended, state)
@@ -82,10 +82,12 @@ def interval(value):
     return timedelta(seconds=int(number) * UNITS[unit.rstrip("s")])
 
 
-def account_of_subscription(company, source, ref, facts):
-    """Its link, else the link of its customer, else its invoices, else the invoices its facts name."""
+def account_of_subscription(company, source, ref, facts, known):
+    """Its link, else the link of its customer, else its invoices, else the invoices its facts name. Where the law is
+    silent: its customer is whom its facts or those of its payments name first, as 1.2 has it for one object."""
     ours = sorted((f for f in facts if f.source == source and f.subscription_ref == ref), key=lambda f: f.order)
-    customer = next((f.account_ref for f in ours if f.account_ref), None)         # 1.2: the first known
+    paid = [f for p in known.values() if p.source == source and p.first("subscription_ref") == ref for f in p.facts]
+    customer = next((f.account_ref for f in sorted(ours + paid, key=lambda f: f.order) if f.account_ref), None)
     for external in (ref, customer):
         if (source, external) in company.links:
             return company.links[source, external]
