@@ -13,7 +13,7 @@ sys.path.insert(0, here)
 
 from order.invent import busy                                       # noqa: E402
 from order.orders import batched, legal, tied                            # noqa: E402
-from order.server import Trial, differences, own_database, play_concurrently  # noqa: E402
+from order.server import Trial, differences, own_database, play_concurrently, psql  # noqa: E402
 from order.tap import Tap                                           # noqa: E402
 
 LENGTH = int(os.environ.get("LASTS") or 8)
@@ -43,8 +43,10 @@ def main():
         got = play_concurrently([trial], SESSIONS)[0]
         rounds, facts = rounds + 1, facts + len(history.facts())
         wrong = ([trial.problem] if trial.problem else []) + differences(history.books(), got)
+    deadlocks = int(psql("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"))
     tap.ok(not wrong, f"{SESSIONS} sessions, {rounds} rounds, {facts} facts each told twice, five invoices: sound books, no error")
     tap.diag("\n".join(wrong[:20]))
+    tap.ok(deadlocks == 0, f"the server broke {deadlocks} deadlocks")
     tap.done()
 
 
