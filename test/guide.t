@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The examples of docs/reconciliation.md and docs/settlement.md are executed, and print what the page says.
+"""The examples of docs/reconciliation.md, docs/settlement.md and README.md are executed, and print what the page says.
 
 Each ```sql block is run, all of a page in one session, and must print the ```text block after it. `test/guide.t --write
-[PAGE …]` puts what was printed into the pages.
+[PAGE …]` puts what was printed into the pages. README's one block says beside each query what a row of it holds.
 """
 import os
 import re
@@ -26,6 +26,20 @@ def run(blocks):
     subprocess.run(["psql", "-Xqc", f"DROP DATABASE {database}"], check=True)
     outputs = done.stdout.split(MARK + "\n")[1:]
     return ["\n".join(line.rstrip() for line in text.strip("\n").splitlines()) + "\n" for text in outputs]
+
+
+def check_readme(n):
+    """A line of TAP for each `-- words, words` at the end of a query: each part's words are together in a row printed."""
+    with open(os.path.join(DOCS, "..", "README.md"), encoding="utf-8") as f:
+        block = re.search(r"```sql\nCREATE EXTENSION erp_webhook;\n(.*?)```", f.read(), re.S).group(1)
+    rows = [set(line.replace("|", " ").split()) for line in run([block])[0].splitlines()]
+    promised = re.findall(r";\s+-- (.*)", block)
+    for said in promised:
+        n += 1
+        kept = all(any(set(part.replace("|", " ").split()) <= row for row in rows) for part in said.split(","))
+        print(f"{'ok' if kept else 'not ok'} {n} - README.md: {said}")
+    print(f"{'ok' if len(promised) == 3 else 'not ok'} {n + 1} - README.md: three queries say what they print")
+    return n + 1
 
 
 def write(path):
@@ -58,6 +72,7 @@ def main():
     n = 0
     for name in PAGES:
         n = check(name, n)
+    n = check_readme(n)
     print(f"1..{n}")
 
 
