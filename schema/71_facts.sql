@@ -26,10 +26,10 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN kind IN ('payment.failed', 'payment.reversed', 'refund.failed', 'payout.failed', 'bank.reversed');
 COMMENT ON FUNCTION erp_webhook.takes_back(text) IS 'facts that say the object did not, or does no longer, move money';
 
--- Keys with their company beside them, as a set the planner cannot look into. Joined on all columns, it makes every look-up
--- one by the whole key; against a constant, a table not yet analysed would seem to hold one row and be read whole. OFFSET 0
--- serves the same end: a row is looked up for each key, and the planner, who knows nothing of a table after a crash or a
--- restore, is not asked which table to begin with.
+-- Keys with their company beside them, as a set the planner cannot look into. Joined on all columns, it makes every
+-- look-up one by the whole key; against a constant, a table not yet analysed would seem to hold one row and be read
+-- whole. OFFSET 0 serves the same end: a row is looked up for each key, and the planner, who knows nothing of a table
+-- after a crash or a restore, is not asked which table to begin with.
 CREATE FUNCTION erp_webhook.keyed(int, erp_webhook.object_key[])
 RETURNS TABLE (company_id int, source_id int, object text, object_ref text)
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 10 COST 1
@@ -47,7 +47,8 @@ BEGIN ATOMIC
   SELECT o.*
   FROM erp_webhook.keyed(objects_at.company_id, objects_at.keys) k
   CROSS JOIN LATERAL (SELECT o.* FROM erp_webhook.money_object o
-                      WHERE o.company_id = k.company_id AND o.source_id = k.source_id AND o.object = k.object AND o.object_ref = k.object_ref OFFSET 0) o;
+                      WHERE o.company_id = k.company_id AND o.source_id = k.source_id
+                        AND o.object = k.object AND o.object_ref = k.object_ref OFFSET 0) o;
 END;
 COMMENT ON FUNCTION erp_webhook.objects_at(int, erp_webhook.object_key[]) IS 'the objects of keys, each looked up by its key';
 
@@ -85,7 +86,8 @@ BEGIN ATOMIC
          erp_webhook.moment(e.occurred_at, e.signed_at, e.received_at), e.fact
   FROM erp_webhook.objects_at(facts_of.company_id, facts_of.keys) o
   CROSS JOIN LATERAL (SELECT t.facts FROM erp_webhook.money_object t
-                      WHERE t.company_id = o.company_id AND t.source_id = o.source_id AND t.object = o.object AND t.object_ref = o.object_ref
+                      WHERE t.company_id = o.company_id AND t.source_id = o.source_id
+                        AND t.object = o.object AND t.object_ref = o.object_ref
                         AND t.denomination IN (o.denomination, '') OFFSET 0) told
   CROSS JOIN LATERAL unnest(told.facts) f (event_id)
   CROSS JOIN LATERAL (SELECT e AS fact, e.occurred_at, e.signed_at, e.received_at FROM erp_webhook.event e
@@ -95,8 +97,8 @@ COMMENT ON FUNCTION erp_webhook.facts_of(int, erp_webhook.object_key[]) IS 'the 
 
 -- What the facts of each object say together. Amount and currency come from the latest fact that asserts them (of one
 -- moment, the smallest external id); whether it counts, from the latest whole second of success and failure: in the
--- same second a payment or bank line succeeded, a refund or payout failed. A total that grows contradicts nothing, nor does
--- a person who corrects what she wrote off.
+-- same second a payment or bank line succeeded, a refund or payout failed. A total that grows contradicts nothing, nor
+-- does a person who corrects what she wrote off.
 CREATE FUNCTION erp_webhook.merged_objects(company_id int, keys erp_webhook.object_key[]) RETURNS TABLE (
   source_id int, object text, object_ref text, denomination text, payment_ref text, reversal boolean, amount numeric, currency text,
   succeeded_at timestamptz, effective boolean, decided_by bigint, contradicted boolean, debit_side boolean,
@@ -112,7 +114,8 @@ BEGIN ATOMIC
     FROM erp_webhook.facts_of(merged_objects.company_id, merged_objects.keys) f
     WINDOW of_object AS (PARTITION BY f.source_id, f.object, f.object_ref)
   ), fact AS (
-    SELECT s.*, CASE WHEN s.reversal THEN (s.fact).kind = 'payment.reversed' ELSE erp_webhook.succeeds((s.fact).kind) END AS succeeds,
+    SELECT s.*, CASE WHEN s.reversal THEN (s.fact).kind = 'payment.reversed'
+                     ELSE erp_webhook.succeeds((s.fact).kind) END AS succeeds,
            NOT s.reversal AND erp_webhook.takes_back((s.fact).kind) AS takes_back
     FROM said s
   ), standing AS (
@@ -122,17 +125,24 @@ BEGIN ATOMIC
            max(date_trunc('second', f.at, 'UTC')) FILTER (WHERE f.takes_back) AS last_failure,
            (array_agg(f.fact ORDER BY f.at DESC, (f.fact).external_id COLLATE "C")
              FILTER (WHERE f.succeeds AND (f.fact).amount IS NOT NULL AND (f.fact).currency IS NOT NULL))[1] AS asserted,
-           (array_agg(f.fact ORDER BY f.at DESC, (f.fact).external_id COLLATE "C") FILTER (WHERE (f.fact).fee IS NOT NULL))[1] AS charged,
-           (array_agg((f.fact).event_id ORDER BY f.at DESC, (f.fact).external_id COLLATE "C") FILTER (WHERE f.takes_back))[1] AS taken_back_by,
+           (array_agg(f.fact ORDER BY f.at DESC, (f.fact).external_id COLLATE "C")
+             FILTER (WHERE (f.fact).fee IS NOT NULL))[1] AS charged,
+           (array_agg((f.fact).event_id ORDER BY f.at DESC, (f.fact).external_id COLLATE "C")
+             FILTER (WHERE f.takes_back))[1] AS taken_back_by,
            count(DISTINCT ((f.fact).amount, (f.fact).currency))
              FILTER (WHERE f.succeeds AND (f.fact).amount IS NOT NULL AND (f.fact).currency IS NOT NULL) > 1
              AND f.object NOT IN ('refund_total', 'write_off') AS contradicted,
-           (array_agg((f.fact).payment_ref ORDER BY f.at, (f.fact).external_id COLLATE "C") FILTER (WHERE (f.fact).payment_ref IS NOT NULL
-             AND ((f.fact).kind = 'bank.debit' OR f.object <> 'bank' AND (f.fact).kind <> 'payment.linked')))[1] AS payment_ref,
-           (array_agg((f.fact).value_date ORDER BY f.at, (f.fact).external_id COLLATE "C") FILTER (WHERE (f.fact).value_date IS NOT NULL))[1] AS value_date,
-           (array_agg((f.fact).payout_ref ORDER BY f.at, (f.fact).external_id COLLATE "C") FILTER (WHERE (f.fact).payout_ref IS NOT NULL))[1] AS payout_ref,
-           (array_agg((f.fact).bank_ref ORDER BY f.at, (f.fact).external_id COLLATE "C") FILTER (WHERE (f.fact).bank_ref IS NOT NULL))[1] AS bank_ref,
-           (array_agg((f.fact).end_to_end_id ORDER BY f.at, (f.fact).external_id COLLATE "C") FILTER (WHERE (f.fact).end_to_end_id IS NOT NULL))[1] AS end_to_end_id
+           (array_agg((f.fact).payment_ref ORDER BY f.at, (f.fact).external_id COLLATE "C")
+             FILTER (WHERE (f.fact).payment_ref IS NOT NULL
+               AND ((f.fact).kind = 'bank.debit' OR f.object <> 'bank' AND (f.fact).kind <> 'payment.linked')))[1] AS payment_ref,
+           (array_agg((f.fact).value_date ORDER BY f.at, (f.fact).external_id COLLATE "C")
+             FILTER (WHERE (f.fact).value_date IS NOT NULL))[1] AS value_date,
+           (array_agg((f.fact).payout_ref ORDER BY f.at, (f.fact).external_id COLLATE "C")
+             FILTER (WHERE (f.fact).payout_ref IS NOT NULL))[1] AS payout_ref,
+           (array_agg((f.fact).bank_ref ORDER BY f.at, (f.fact).external_id COLLATE "C")
+             FILTER (WHERE (f.fact).bank_ref IS NOT NULL))[1] AS bank_ref,
+           (array_agg((f.fact).end_to_end_id ORDER BY f.at, (f.fact).external_id COLLATE "C")
+             FILTER (WHERE (f.fact).end_to_end_id IS NOT NULL))[1] AS end_to_end_id
     FROM fact f GROUP BY f.source_id, f.object, f.object_ref, f.denomination
   ), judged AS (
     SELECT s.*, s.last_success IS NOT NULL AND (s.last_failure IS NULL OR s.last_success > s.last_failure
@@ -140,17 +150,22 @@ BEGIN ATOMIC
     FROM standing s
   )
   SELECT j.source_id, j.object, j.object_ref, j.denomination,
-         CASE WHEN j.object IN ('payment', 'refund', 'refund_total', 'withdrawn', 'reinstated') THEN coalesce(j.payment_ref, j.object_ref)
-              WHEN j.object = 'bank' THEN j.payment_ref END, j.reversal, (j.asserted).amount, (j.asserted).currency, j.succeeded_at,
+         CASE WHEN j.object IN ('payment', 'refund', 'refund_total', 'withdrawn', 'reinstated')
+              THEN coalesce(j.payment_ref, j.object_ref)
+              WHEN j.object = 'bank' THEN j.payment_ref END,
+         j.reversal, (j.asserted).amount, (j.asserted).currency, j.succeeded_at,
          j.effective AND (j.object <> 'bank' OR erp_webhook.bank_posts(merged_objects.company_id, j.source_id, j.object_ref)),
          CASE WHEN j.effective THEN (j.asserted).event_id ELSE j.taken_back_by END, j.contradicted,
          coalesce((j.asserted).kind = 'bank.debit', false),
-         (j.charged).fee, CASE WHEN (j.charged).fee IS NOT NULL THEN coalesce((j.charged).fee_currency, (j.charged).currency, (j.asserted).currency) END,
+         (j.charged).fee,
+         CASE WHEN (j.charged).fee IS NOT NULL
+              THEN coalesce((j.charged).fee_currency, (j.charged).currency, (j.asserted).currency) END,
          (j.charged).event_id,
          (j.asserted).to_amount, (j.asserted).to_currency, j.value_date, j.payout_ref, j.bank_ref, j.end_to_end_id
   FROM judged j;
 END;
-COMMENT ON FUNCTION erp_webhook.merged_objects(int, erp_webhook.object_key[]) IS 'SETTLEMENT 1: the facts of each object, merged without regard to arrival';
+COMMENT ON FUNCTION erp_webhook.merged_objects(int, erp_webhook.object_key[]) IS
+  'SETTLEMENT 1: the facts of each object, merged without regard to arrival';
 
 -- Everything that belongs to the payments or bank lines given: the object itself, and what names it.
 CREATE FUNCTION erp_webhook.objects_of(company_id int, groups erp_webhook.object_key[])
@@ -168,7 +183,8 @@ BEGIN ATOMIC
     AND o.payment_ref = g.object_ref AND (o.object <> 'payment' OR o.object_ref <> o.payment_ref)
   WHERE g.object = 'payment' OR o.object = 'bank';
 END;
-COMMENT ON FUNCTION erp_webhook.objects_of(int, erp_webhook.object_key[]) IS 'the objects of receipts: captures, reversals, refunds, disputes';
+COMMENT ON FUNCTION erp_webhook.objects_of(int, erp_webhook.object_key[]) IS
+  'the objects of receipts: captures, reversals, refunds, disputes';
 
 -- What the facts of a receipt say about whom and what it is for: references in order, first mention first; a person's
 -- latest assignment goes before all of them; account and subscription the first known.
@@ -180,8 +196,10 @@ BEGIN ATOMIC
   FROM unnest(merged_receipts.groups) g
   CROSS JOIN LATERAL (
     WITH fact AS (
-      SELECT e.*, erp_webhook.moment(e.occurred_at, e.signed_at, e.received_at) AS at, e.origin = 'person' AND e.type = 'assign' AS assigns
-      FROM erp_webhook.objects_of(merged_receipts.company_id, ARRAY[ROW(g.source_id, g.object, g.object_ref)::erp_webhook.object_key]) m
+      SELECT e.*, erp_webhook.moment(e.occurred_at, e.signed_at, e.received_at) AS at,
+             e.origin = 'person' AND e.type = 'assign' AS assigns
+      FROM erp_webhook.objects_of(merged_receipts.company_id,
+             ARRAY[ROW(g.source_id, g.object, g.object_ref)::erp_webhook.object_key]) m
       CROSS JOIN LATERAL unnest((m.o).facts) f (event_id)
       CROSS JOIN LATERAL (SELECT e.* FROM erp_webhook.event e
                           WHERE e.company_id = (m.o).company_id AND e.event_id = f.event_id AND e.state = 'applied' OFFSET 0) e
@@ -192,14 +210,18 @@ BEGIN ATOMIC
       FROM fact f
       CROSS JOIN LATERAL unnest(f.correlation, f.correlation_amounts) WITH ORDINALITY c (ref, ceiling, n)
       WHERE trim(c.ref) <> ''
-        AND f.event_id = coalesce((SELECT max(a.event_id) FROM fact a WHERE a.assigns AND cardinality(a.correlation) > 0), f.event_id)
+        AND f.event_id = coalesce(
+              (SELECT max(a.event_id) FROM fact a WHERE a.assigns AND cardinality(a.correlation) > 0), f.event_id)
     ), named AS (
       SELECT DISTINCT ON (m.ref) m.ref, m.ceiling, m.n FROM mention m ORDER BY m.ref, m.n
     )
     SELECT (SELECT array_agg(n.ref ORDER BY n.n) FROM named n) AS refs,
            (SELECT array_agg(n.ceiling ORDER BY n.n) FROM named n HAVING count(n.ceiling) > 0) AS ref_amounts,
-           (array_agg(f.account_ref ORDER BY f.assigns DESC, f.at, f.external_id COLLATE "C") FILTER (WHERE f.account_ref IS NOT NULL))[1] AS account_ref,
-           (array_agg(f.subscription_ref ORDER BY f.at, f.external_id COLLATE "C") FILTER (WHERE f.subscription_ref IS NOT NULL))[1] AS subscription_ref
+           (array_agg(f.account_ref ORDER BY f.assigns DESC, f.at, f.external_id COLLATE "C")
+             FILTER (WHERE f.account_ref IS NOT NULL))[1] AS account_ref,
+           (array_agg(f.subscription_ref ORDER BY f.at, f.external_id COLLATE "C")
+             FILTER (WHERE f.subscription_ref IS NOT NULL))[1] AS subscription_ref
     FROM fact f) said;
 END;
-COMMENT ON FUNCTION erp_webhook.merged_receipts(int, erp_webhook.object_key[]) IS 'SETTLEMENT 1.2: what a receipt is for, as all its facts together say';
+COMMENT ON FUNCTION erp_webhook.merged_receipts(int, erp_webhook.object_key[]) IS
+  'SETTLEMENT 1.2: what a receipt is for, as all its facts together say';
