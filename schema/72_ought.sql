@@ -10,7 +10,8 @@ COMMENT ON TYPE erp_webhook.booking IS 'one line that ought to be booked of an o
 CREATE FUNCTION erp_webhook.bank_account(settings jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN 'bank' || coalesce(':' || nullif(settings->>'bank', ''), '');
-COMMENT ON FUNCTION erp_webhook.bank_account(jsonb) IS 'the ledger account of a source''s bank: settings.bank names it where there are several';
+COMMENT ON FUNCTION erp_webhook.bank_account(jsonb) IS
+  'the ledger account of a source''s bank: settings.bank names it where there are several';
 
 CREATE FUNCTION erp_webhook.day_of_event(company_id int, event_id bigint) RETURNS date
 LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -31,7 +32,8 @@ BEGIN
   RETURN erp_webhook.policy_on(company_id, 'payout_arrives', erp_webhook.day_of_event(company_id, event_id)) = 'on_paid';
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.arrives_on_paid(int, bigint) IS 'does a payout of that fact''s day arrive by itself, or wait for its bank line?';
+COMMENT ON FUNCTION erp_webhook.arrives_on_paid(int, bigint) IS
+  'does a payout of that fact''s day arrive by itself, or wait for its bank line?';
 
 -- Whom a provider's name for a customer stands for. A person who assigns says an account number outright.
 CREATE FUNCTION erp_webhook.linked_account(company_id int, source_id int, account_ref text) RETURNS int
@@ -51,7 +53,8 @@ COMMENT ON FUNCTION erp_webhook.linked_account(int, int, text) IS 'the account a
 -- A reference is an invoice number if there is such an invoice; else its words are.
 CREATE FUNCTION erp_webhook.words(reference text) RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN reference ~ '[,;|\s]' THEN array_remove(regexp_split_to_array(reference, '[,;|\s]+'), '') ELSE ARRAY[reference] END;
+RETURN CASE WHEN reference ~ '[,;|\s]' THEN array_remove(regexp_split_to_array(reference, '[,;|\s]+'), '')
+            ELSE ARRAY[reference] END;
 COMMENT ON FUNCTION erp_webhook.words(text) IS 'a reference split at comma, semicolon, bar and white space';
 
 CREATE FUNCTION erp_webhook.numbers_in(refs text[]) RETURNS text[]
@@ -66,37 +69,44 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.numbers_in(text[]) IS 'every invoice number that references may mean: each whole, and its words';
 
--- A debit of the bank concerns a customer only if it names one: by a receipt it takes back, an invoice, or a linked account.
+-- A debit of the bank concerns a customer only if it names one: by a receipt it takes back, an invoice,
+-- or a linked account.
 CREATE FUNCTION erp_webhook.debit_concerns(company_id int, o erp_webhook.money_object) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 AS $$
 #variable_conflict use_column
 BEGIN
   RETURN CASE
-  WHEN EXISTS (SELECT FROM erp_webhook.money_object r WHERE r.company_id = debit_concerns.company_id AND r.source_id = (o).source_id
-                 AND r.object IN ('payment', 'bank') AND r.object_ref = (o).payment_ref AND r.succeeded_at IS NOT NULL AND NOT r.debit_side) THEN 'receipt'
-  WHEN EXISTS (SELECT FROM erp_webhook.invoice i WHERE i.company_id = debit_concerns.company_id
+  WHEN EXISTS (SELECT FROM erp_webhook.money_object r
+               WHERE r.company_id = debit_concerns.company_id AND r.source_id = (o).source_id
+                 AND r.object IN ('payment', 'bank') AND r.object_ref = (o).payment_ref
+                 AND r.succeeded_at IS NOT NULL AND NOT r.debit_side) THEN 'receipt'
+  WHEN EXISTS (SELECT FROM erp_webhook.invoice i
+               WHERE i.company_id = debit_concerns.company_id
                  AND i.number = ANY (erp_webhook.numbers_in((o).refs))) THEN 'invoice'
   WHEN erp_webhook.linked_account(debit_concerns.company_id, (o).source_id, (o).account_ref) IS NOT NULL THEN 'account'
 END;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.debit_concerns(int, erp_webhook.money_object) IS 'what makes a bank debit a customer''s: receipt, invoice, account; NULL: nothing, it waits in bank_unassigned';
+COMMENT ON FUNCTION erp_webhook.debit_concerns(int, erp_webhook.money_object) IS
+  'what makes a bank debit a customer''s: receipt, invoice, account; NULL: nothing, it waits in bank_unassigned';
 
 -- A cumulative refund adds what it exceeds the refunds we know by themselves, failed later or not.
-CREATE FUNCTION erp_webhook.refunded_unseen(company_id int, source_id int, payment_ref text, currency text, total numeric) RETURNS numeric
+CREATE FUNCTION erp_webhook.refunded_unseen(company_id int, source_id int, payment_ref text, currency text, total numeric)
+RETURNS numeric
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 AS $$
 #variable_conflict use_column
 BEGIN
   RETURN greatest(0, total - (
   SELECT coalesce(sum(r.amount), 0) FROM erp_webhook.money_object r
-  WHERE r.company_id = refunded_unseen.company_id AND r.source_id = refunded_unseen.source_id AND r.payment_ref = refunded_unseen.payment_ref
-    AND (r.object <> 'payment' OR r.object_ref <> r.payment_ref)
+  WHERE r.company_id = refunded_unseen.company_id AND r.source_id = refunded_unseen.source_id
+    AND r.payment_ref = refunded_unseen.payment_ref AND (r.object <> 'payment' OR r.object_ref <> r.payment_ref)
     AND r.object = 'refund' AND r.currency = refunded_unseen.currency AND r.succeeded_at IS NOT NULL));
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.refunded_unseen(int, int, text, text, numeric) IS 'SETTLEMENT 1.6: a cumulative refund less the refunds known one by one';
+COMMENT ON FUNCTION erp_webhook.refunded_unseen(int, int, text, text, numeric) IS
+  'SETTLEMENT 1.6: a cumulative refund less the refunds known one by one';
 
 CREATE FUNCTION erp_webhook.ought_of_objects(company_id int, keys erp_webhook.object_key[]) RETURNS SETOF erp_webhook.booking
 LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -110,8 +120,10 @@ BEGIN
                 ELSE erp_webhook.bank_account(s.settings) END AS bank,
            CASE WHEN o.effective THEN o.amount ELSE 0 END AS counts,
            CASE WHEN o.object = 'bank' AND o.debit_side THEN erp_webhook.debit_concerns(o.company_id, o) END AS concerns,
-           CASE WHEN o.object = 'bank' AND o.debit_side THEN erp_webhook.line_account(o.company_id, o.source_id, o.object_ref) END AS goes_to
-    FROM erp_webhook.objects_at(ought_of_objects.company_id, ARRAY(SELECT DISTINCT k::erp_webhook.object_key FROM unnest(ought_of_objects.keys) k)) o
+           CASE WHEN o.object = 'bank' AND o.debit_side
+                THEN erp_webhook.line_account(o.company_id, o.source_id, o.object_ref) END AS goes_to
+    FROM erp_webhook.objects_at(ought_of_objects.company_id,
+           ARRAY(SELECT DISTINCT k::erp_webhook.object_key FROM unnest(ought_of_objects.keys) k)) o
     JOIN erp_webhook.source s ON s.company_id = o.company_id AND s.source_id = o.source_id
     WHERE o.succeeded_at IS NOT NULL
   )
@@ -126,7 +138,8 @@ BEGIN
     (o.object IN ('refund', 'withdrawn'), o.object, 'receivable', o.clearing, o.currency, o.counts, o.decided_by, NULL),
     (o.object = 'refund_total', 'refund_total', 'receivable', o.clearing, o.currency,
        CASE WHEN o.object = 'refund_total'
-            THEN erp_webhook.refunded_unseen(o.company_id, o.source_id, o.payment_ref, o.currency, o.amount) END, o.decided_by, NULL),
+            THEN erp_webhook.refunded_unseen(o.company_id, o.source_id, o.payment_ref, o.currency, o.amount) END,
+       o.decided_by, NULL),
     (o.object = 'reinstated', 'reinstated', o.clearing, 'receivable', o.currency, o.counts, o.decided_by, NULL),
     -- A fee, of whatever object, is taken where the money is, and stays when the object is taken back.
     (o.fee IS NOT NULL, o.object, 'fees', CASE WHEN o.object = 'bank' THEN o.bank ELSE o.clearing END,
@@ -134,15 +147,18 @@ BEGIN
     -- A payout leaves the provider, and then arrives.
     (o.object = 'payout', 'payout', 'in_transit', o.clearing, o.currency, o.counts, o.decided_by, NULL),
     (o.object = 'payout', 'arrival', o.bank, 'in_transit', o.currency,
-       CASE WHEN o.object = 'payout' AND erp_webhook.arrives_by_itself(o.company_id, o.source_id, o.object_ref, o.denomination, o.decided_by) THEN o.counts ELSE 0 END, o.decided_by,
-       CASE WHEN o.effective THEN o.value_date END),
+       CASE WHEN o.object = 'payout'
+              AND erp_webhook.arrives_by_itself(o.company_id, o.source_id, o.object_ref, o.denomination, o.decided_by)
+            THEN o.counts ELSE 0 END,
+       o.decided_by, CASE WHEN o.effective THEN o.value_date END),
     -- Money changed at the provider.
     (o.object = 'conversion', 'conversion', 'exchange', o.clearing, o.currency, o.counts, o.decided_by, NULL),
     (o.object = 'conversion', 'conversion', o.clearing, 'exchange', o.to_currency, o.to_amount, o.decided_by, NULL),
     -- A bank line: what comes in is a customer's, what goes out only if it says whose.
     (o.object = 'bank' AND NOT o.debit_side, 'bank', o.bank, 'receivable', o.currency, o.counts, o.decided_by, o.value_date),
-    (o.object = 'bank' AND o.debit_side, 'bank', CASE WHEN o.concerns IS NULL THEN coalesce(o.goes_to, 'bank_unassigned') ELSE 'receivable' END,
-       o.bank, o.currency, o.counts, o.decided_by, o.value_date)
+    (o.object = 'bank' AND o.debit_side, 'bank',
+       CASE WHEN o.concerns IS NULL THEN coalesce(o.goes_to, 'bank_unassigned') ELSE 'receivable' END, o.bank,
+       o.currency, o.counts, o.decided_by, o.value_date)
   ) r (holds, books, debit, credit, currency, amount, event_id, day)
   WHERE r.holds AND r.currency IS NOT NULL
   UNION ALL
@@ -150,11 +166,15 @@ BEGIN
   FROM erp_webhook.arrivals(ought_of_objects.company_id, ought_of_objects.keys) a;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.ought_of_objects(int, erp_webhook.object_key[]) IS 'what ought to be booked of objects, rule by rule';
+COMMENT ON FUNCTION erp_webhook.ought_of_objects(int, erp_webhook.object_key[]) IS
+  'what ought to be booked of objects, rule by rule';
 
--- The rules of invoices. What they were credited and written off follows from allocation, which also says the fact behind it.
-CREATE TYPE erp_webhook.invoice_cause AS (invoice_id bigint, credited_by bigint, credited_on date, written_off_by bigint, written_off_on date);
-COMMENT ON TYPE erp_webhook.invoice_cause IS 'which facts, of which days, made an invoice''s credit notes and write-off what they are';
+-- The rules of invoices. What they were credited and written off follows from allocation, which also says the fact
+-- behind it.
+CREATE TYPE erp_webhook.invoice_cause AS (
+  invoice_id bigint, credited_by bigint, credited_on date, written_off_by bigint, written_off_on date);
+COMMENT ON TYPE erp_webhook.invoice_cause IS
+  'which facts, of which days, made an invoice''s credit notes and write-off what they are';
 
 CREATE FUNCTION erp_webhook.ought_of_invoices(company_id int, causes erp_webhook.invoice_cause[]) RETURNS SETOF erp_webhook.booking
 LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -176,7 +196,8 @@ BEGIN
     -- An invoice: the customer owes it, part of it is the tax office's. A bound ERP books its own.
     (i.erp_key IS NULL, 'invoice', 'receivable', 'revenue', i.sold, NULL::bigint, i.issued),
     (i.erp_key IS NULL, 'invoice', 'receivable', 'tax', i.taxed, NULL, i.issued),
-    -- A credit note: the sale is taken back, and with it its share of the tax, rounded on the whole so that a full one is exact.
+    -- A credit note: the sale is taken back, and with it its share of the tax, rounded on the whole
+    -- so that a full one is exact.
     (true, 'credit_note', 'returns', 'receivable', i.credited - i.untaxed, i.credited_by, i.credited_on),
     (true, 'credit_note', 'tax', 'receivable', i.untaxed, i.credited_by, i.credited_on),
     -- What is too little to ask for, or was given up.
@@ -185,7 +206,8 @@ BEGIN
   WHERE r.holds;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.ought_of_invoices(int, erp_webhook.invoice_cause[]) IS 'what ought to be booked of invoices, rule by rule';
+COMMENT ON FUNCTION erp_webhook.ought_of_invoices(int, erp_webhook.invoice_cause[]) IS
+  'what ought to be booked of invoices, rule by rule';
 
 CREATE FUNCTION erp_webhook.booked_of(company_id int, keys erp_webhook.object_key[])
 RETURNS TABLE (source_id int, object text, object_ref text, debit text, credit text, currency text, amount numeric)
@@ -198,13 +220,17 @@ BEGIN ATOMIC
          sum(CASE WHEN e.debit < e.credit THEN e.amount ELSE -e.amount END)
   FROM asked k
   CROSS JOIN LATERAL (SELECT v.* FROM erp_webhook.voucher v
-                      WHERE v.company_id = k.company_id AND v.source_id = k.source_id AND v.object = k.object AND v.object_ref = k.object_ref OFFSET 0) v
-  CROSS JOIN LATERAL (SELECT e.* FROM erp_webhook.entry e WHERE e.company_id = v.company_id AND e.voucher_id = v.voucher_id OFFSET 0) e
+                      WHERE v.company_id = k.company_id AND v.source_id = k.source_id
+                        AND v.object = k.object AND v.object_ref = k.object_ref OFFSET 0) v
+  CROSS JOIN LATERAL (SELECT e.* FROM erp_webhook.entry e
+                      WHERE e.company_id = v.company_id AND e.voucher_id = v.voucher_id OFFSET 0) e
   GROUP BY v.source_id, v.object, v.object_ref, least(e.debit, e.credit), greatest(e.debit, e.credit), e.currency;
 END;
-COMMENT ON FUNCTION erp_webhook.booked_of(int, erp_webhook.object_key[]) IS 'what is booked of objects, per pair of ledger accounts (first by name, debit positive)';
+COMMENT ON FUNCTION erp_webhook.booked_of(int, erp_webhook.object_key[]) IS
+  'what is booked of objects, per pair of ledger accounts (first by name, debit positive)';
 
--- What is still to be posted: ought − booked, per object and pair of accounts, each with the fact that made the difference.
+-- What is still to be posted: ought − booked, per object and pair of accounts,
+-- each with the fact that made the difference.
 CREATE FUNCTION erp_webhook.differences(company_id int, keys erp_webhook.object_key[], ought erp_webhook.booking[])
 RETURNS SETOF erp_webhook.booking
 LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -213,17 +239,21 @@ AS $$
 #variable_conflict use_column
 BEGIN
   RETURN QUERY WITH due AS (
-    SELECT o.source_id, o.object, o.object_ref, least(o.debit, o.credit) AS debit, greatest(o.debit, o.credit) AS credit, o.currency,
-           sum(CASE WHEN o.debit < o.credit THEN o.amount ELSE -o.amount END) AS amount, max(o.event_id) AS event_id, max(o.day) AS day
+    SELECT o.source_id, o.object, o.object_ref, least(o.debit, o.credit) AS debit, greatest(o.debit, o.credit) AS credit,
+           o.currency, sum(CASE WHEN o.debit < o.credit THEN o.amount ELSE -o.amount END) AS amount,
+           max(o.event_id) AS event_id, max(o.day) AS day
     FROM unnest(differences.ought) o
     GROUP BY o.source_id, o.object, o.object_ref, least(o.debit, o.credit), greatest(o.debit, o.credit), o.currency
   ), difference AS (
-    SELECT source_id, object, object_ref, debit, credit, currency, coalesce(d.amount, 0) - coalesce(b.amount, 0) AS amount, d.event_id, d.day
+    SELECT source_id, object, object_ref, debit, credit, currency,
+           coalesce(d.amount, 0) - coalesce(b.amount, 0) AS amount, d.event_id, d.day
     FROM due d
-    FULL JOIN erp_webhook.booked_of(differences.company_id, differences.keys) b USING (source_id, object, object_ref, debit, credit, currency)
+    FULL JOIN erp_webhook.booked_of(differences.company_id, differences.keys) b
+      USING (source_id, object, object_ref, debit, credit, currency)
   )
-  SELECT f.source_id, f.object, f.object_ref, CASE WHEN f.amount > 0 THEN f.debit ELSE f.credit END,
-         CASE WHEN f.amount > 0 THEN f.credit ELSE f.debit END, f.currency, abs(f.amount), coalesce(f.event_id, c.event_id), coalesce(f.day, c.day)
+  SELECT f.source_id, f.object, f.object_ref,
+         CASE WHEN f.amount > 0 THEN f.debit ELSE f.credit END, CASE WHEN f.amount > 0 THEN f.credit ELSE f.debit END,
+         f.currency, abs(f.amount), coalesce(f.event_id, c.event_id), coalesce(f.day, c.day)
   FROM difference f
   LEFT JOIN LATERAL (
     SELECT max(d.event_id) AS event_id, max(d.day) AS day FROM due d
@@ -265,14 +295,17 @@ BEGIN
                            AND p.object = h.object AND p.object_ref = h.object_ref), 0) AS step
     FROM head h
   ), voucher AS (
-    INSERT INTO erp_webhook.voucher AS v (company_id, source_id, object, object_ref, step, event_id, booked_on, occurred_on, amount, currency, digest)
+    INSERT INTO erp_webhook.voucher AS v
+      (company_id, source_id, object, object_ref, step, event_id, booked_on, occurred_on, amount, currency, digest)
     SELECT company, h.source_id, h.object, h.object_ref, h.step, h.event_id, h.booked_on, h.day, h.amount, h.currency,
-           erp_webhook.voucher_digest(company, h.source_id, h.object, h.object_ref, h.step, h.event_id, h.booked_on, h.day, h.entries)
+           erp_webhook.voucher_digest(company, h.source_id, h.object, h.object_ref, h.step, h.event_id,
+             h.booked_on, h.day, h.entries)
     FROM stepped h ORDER BY h.source_id, h.object, h.object_ref
     RETURNING v.voucher_id, v.source_id, v.object, v.object_ref
   ), entry AS (
     INSERT INTO erp_webhook.entry (company_id, voucher_id, entry_no, debit, credit, amount, currency)
-    SELECT company, v.voucher_id, row_number() OVER (PARTITION BY v.voucher_id ORDER BY l.n), l.debit, l.credit, l.amount, l.currency
+    SELECT company, v.voucher_id, row_number() OVER (PARTITION BY v.voucher_id ORDER BY l.n),
+           l.debit, l.credit, l.amount, l.currency
     FROM unnest(lines) WITH ORDINALITY l (source_id, object, object_ref, debit, credit, currency, amount, event_id, day, n)
     JOIN voucher v USING (source_id, object, object_ref)
   )
@@ -280,4 +313,5 @@ BEGIN
   RETURN posted;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.post(int, erp_webhook.object_key[], erp_webhook.booking[]) IS 'post what differs; returns the vouchers';
+COMMENT ON FUNCTION erp_webhook.post(int, erp_webhook.object_key[], erp_webhook.booking[]) IS
+  'post what differs; returns the vouchers';
