@@ -3,12 +3,14 @@
 CREATE TYPE erp_webhook.standing AS (
   source_id int, object text, object_ref text, currency text, account_id int, at timestamptz,
   net numeric, strength numeric, gross numeric, by_due_date boolean, event_id bigint);
-COMMENT ON TYPE erp_webhook.standing IS 'a receipt in one currency: what it is worth, with and without its refunds, whose it is, and the last fact that took back';
+COMMENT ON TYPE erp_webhook.standing IS
+  'a receipt in one currency: what it is worth, with and without its refunds, whose it is, and the last fact that took back';
 
 -- The invoices a receipt names, in order: each reference whole if there is such an invoice, else its words; a receipt
 -- that names only a subscription names that subscription's invoices by due date.
 CREATE FUNCTION erp_webhook.invoices_named(company_id int, groups erp_webhook.object_key[]) RETURNS TABLE (
-  source_id int, object text, object_ref text, n bigint, number text, ceiling numeric, invoice_id bigint, account_id int, currency text)
+  source_id int, object text, object_ref text, n bigint, number text, ceiling numeric,
+  invoice_id bigint, account_id int, currency text)
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
   WITH receipt AS (
@@ -25,7 +27,8 @@ BEGIN ATOMIC
     SELECT DISTINCT ON (g.source_id, g.object, g.object_ref, g.number) g.*
     FROM given g ORDER BY g.source_id, g.object, g.object_ref, g.number, g.n, g.m
   )
-  SELECT g.source_id, g.object, g.object_ref, row_number() OVER (PARTITION BY g.source_id, g.object, g.object_ref ORDER BY g.n, g.m),
+  SELECT g.source_id, g.object, g.object_ref,
+         row_number() OVER (PARTITION BY g.source_id, g.object, g.object_ref ORDER BY g.n, g.m),
          g.number, g.ceiling, i.invoice_id, i.account_id, i.currency
   FROM named g
   LEFT JOIN erp_webhook.invoice i ON i.company_id = g.company_id AND i.number = g.number
@@ -37,7 +40,8 @@ BEGIN ATOMIC
   JOIN erp_webhook.invoice i ON i.company_id = r.company_id AND i.subscription_ref = r.subscription_ref
   WHERE coalesce(cardinality(r.refs), 0) = 0;
 END;
-COMMENT ON FUNCTION erp_webhook.invoices_named(int, erp_webhook.object_key[]) IS 'SETTLEMENT 2.3 and 2.5: what receipts refer to, in the order given; invoice_id NULL: no such invoice';
+COMMENT ON FUNCTION erp_webhook.invoices_named(int, erp_webhook.object_key[]) IS
+  'SETTLEMENT 2.3 and 2.5: what receipts refer to, in the order given; invoice_id NULL: no such invoice';
 
 -- What moved for each receipt, per currency.
 CREATE FUNCTION erp_webhook.receipt_figures(company int, groups erp_webhook.object_key[]) RETURNS TABLE (
@@ -48,7 +52,8 @@ BEGIN ATOMIC
   WITH member AS (
     SELECT m.grouped_as, m.group_ref, (m.o).*,
            (m.o).object = 'payment' AND NOT (m.o).reversal OR (m.o).object = 'bank' AND NOT (m.o).debit_side AS is_receipt,
-           CASE WHEN (m.o).object = 'bank' AND (m.o).debit_side THEN erp_webhook.debit_concerns(receipt_figures.company, m.o) END AS concerns
+           CASE WHEN (m.o).object = 'bank' AND (m.o).debit_side
+                THEN erp_webhook.debit_concerns(receipt_figures.company, m.o) END AS concerns
     FROM erp_webhook.objects_of(receipt_figures.company, receipt_figures.groups) m
     WHERE (m.o).succeeded_at IS NOT NULL AND (m.o).currency IS NOT NULL
   ), moved AS (
@@ -59,7 +64,8 @@ BEGIN ATOMIC
     FROM member m
     -- A debit counts with the receipt it takes back, else by itself if it concerns a customer at all.
     WHERE NOT (m.object = 'bank' AND m.debit_side)
-       OR CASE WHEN m.object_ref = m.group_ref AND m.grouped_as = 'bank' THEN m.concerns IN ('invoice', 'account') ELSE m.concerns = 'receipt' END
+       OR CASE WHEN m.object_ref = m.group_ref AND m.grouped_as = 'bank' THEN m.concerns IN ('invoice', 'account')
+               ELSE m.concerns = 'receipt' END
   )
   SELECT m.company_id, m.source_id, m.grouped_as, m.group_ref, m.currency, min(m.succeeded_at) FILTER (WHERE m.is_receipt),
          coalesce(sum(m.amount) FILTER (WHERE m.is_receipt), 0),
@@ -100,14 +106,16 @@ BEGIN ATOMIC
          f.taken_back_by
   FROM figures f
   CROSS JOIN LATERAL (SELECT o.account_ref, o.subscription_ref FROM erp_webhook.money_object o
-                      WHERE o.company_id = f.company_id AND o.source_id = f.source_id AND o.object = f.object AND o.object_ref = f.object_ref OFFSET 0) o
+                      WHERE o.company_id = f.company_id AND o.source_id = f.source_id
+                        AND o.object = f.object AND o.object_ref = f.object_ref OFFSET 0) o
   LEFT JOIN owner w ON w.source_id = f.source_id AND w.object = f.object AND w.object_ref = f.object_ref
   UNION ALL
   -- What was reinstated beyond what was withdrawn came from nobody we know.
   SELECT f.source_id, 'reinstated', f.object_ref, f.currency, NULL, NULL, f.reinstated - f.withdrawn, 0, 0, false, NULL
   FROM figures f WHERE f.reinstated > f.withdrawn;
 END;
-COMMENT ON FUNCTION erp_webhook.receipts_standing(int, erp_webhook.object_key[]) IS 'strength of receipts, with and without refunds, and whose they are';
+COMMENT ON FUNCTION erp_webhook.receipts_standing(int, erp_webhook.object_key[]) IS
+  'strength of receipts, with and without refunds, and whose they are';
 
 -- The two passes. Receipts stand in order; pairs (a receipt, an invoice it names, its ceiling) are in receipt order and
 -- then in the order given. Queues hold, for each account and currency, its invoices by due date.
@@ -157,10 +165,13 @@ COMMENT ON FUNCTION erp_webhook.allocate(numeric[], numeric[], int[], int[], num
   'SETTLEMENT 2.3 and 2.4: the two passes over receipts in order';
 
 CREATE TYPE erp_webhook.allocated AS (
-  receipt int, source_id int, object text, object_ref text, at timestamptz, event_id bigint, invoice_id bigint, amount numeric, gross numeric);
-COMMENT ON TYPE erp_webhook.allocated IS 'what a receipt (the nth in order) pays of an invoice, and what it would pay had nothing been refunded';
+  receipt int, source_id int, object text, object_ref text, at timestamptz, event_id bigint,
+  invoice_id bigint, amount numeric, gross numeric);
+COMMENT ON TYPE erp_webhook.allocated IS
+  'what a receipt (the nth in order) pays of an invoice, and what it would pay had nothing been refunded';
 
-CREATE TYPE erp_webhook.naming AS (source_id int, object text, object_ref text, n bigint, ceiling numeric, invoice_id bigint, currency text);
+CREATE TYPE erp_webhook.naming AS (
+  source_id int, object text, object_ref text, n bigint, ceiling numeric, invoice_id bigint, currency text);
 COMMENT ON TYPE erp_webhook.naming IS 'an invoice that a receipt names, in the order it does';
 
 -- The queues of the second pass: for each account and currency, the places of its invoices by due date.
@@ -173,7 +184,8 @@ AS $$
 #variable_conflict use_column
 BEGIN
   WITH waiting AS (
-    SELECT i.account_id, i.currency, i.n AS invoice, row_number() OVER (ORDER BY i.account_id, i.currency, i.due_on, i.number COLLATE "C") AS place
+    SELECT i.account_id, i.currency, i.n AS invoice,
+           row_number() OVER (ORDER BY i.account_id, i.currency, i.due_on, i.number COLLATE "C") AS place
     FROM (SELECT i.*, row_number() OVER (ORDER BY i.invoice_id) AS n FROM unnest(invoices) i) i
   ), line AS (
     SELECT w.account_id, w.currency, min(w.place) AS first, max(w.place) AS last, row_number() OVER (ORDER BY min(w.place)) AS line
@@ -182,16 +194,19 @@ BEGIN
   SELECT (SELECT array_agg(w.invoice ORDER BY w.place) FROM waiting w), (SELECT array_agg(l.first ORDER BY l.line) FROM line l),
          (SELECT array_agg(l.last ORDER BY l.line) FROM line l),
          (SELECT array_agg(CASE WHEN r.by_due_date THEN l.line END ORDER BY r.n)
-          FROM unnest(receipts) WITH ORDINALITY r (source_id, object, object_ref, currency, account_id, at, net, strength, gross, by_due_date, event_id, n)
+          FROM unnest(receipts) WITH ORDINALITY
+            r (source_id, object, object_ref, currency, account_id, at, net, strength, gross, by_due_date, event_id, n)
           LEFT JOIN line l ON l.account_id = r.account_id AND l.currency = r.currency)
   INTO queue, queue_first, queue_last, receipt_queue;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.queues(erp_webhook.standing[], erp_webhook.invoice[]) IS 'whose money goes to which invoices by due date';
+COMMENT ON FUNCTION erp_webhook.queues(erp_webhook.standing[], erp_webhook.invoice[]) IS
+  'whose money goes to which invoices by due date';
 
 -- Both runs of the passes over whole components: all receipts and invoices that can reach each other. Nothing but its
 -- arguments is read.
-CREATE FUNCTION erp_webhook.allocation_of(receipts erp_webhook.standing[], invoices erp_webhook.invoice[], named erp_webhook.naming[])
+CREATE FUNCTION erp_webhook.allocation_of(
+  receipts erp_webhook.standing[], invoices erp_webhook.invoice[], named erp_webhook.naming[])
 RETURNS SETOF erp_webhook.allocated
 LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
@@ -204,17 +219,23 @@ DECLARE
   q record;
 BEGIN
   SELECT array_agg(r.strength ORDER BY r.n), array_agg(r.gross ORDER BY r.n) INTO strengths, gross
-  FROM unnest(receipts) WITH ORDINALITY r (source_id, object, object_ref, currency, account_id, at, net, strength, gross, by_due_date, event_id, n);
-  SELECT array_agg(CASE WHEN i.state = 'void' THEN 0 ELSE greatest(0, i.total - i.elsewhere) END ORDER BY i.invoice_id) INTO rooms FROM unnest(invoices) i;
+  FROM unnest(receipts) WITH ORDINALITY
+    r (source_id, object, object_ref, currency, account_id, at, net, strength, gross, by_due_date, event_id, n);
+  SELECT array_agg(CASE WHEN i.state = 'void' THEN 0 ELSE greatest(0, i.total - i.elsewhere) END ORDER BY i.invoice_id)
+  INTO rooms FROM unnest(invoices) i;
 
   WITH pair AS (
     SELECT r.n AS receipt, i.n AS invoice, c.ceiling, c.n
-    FROM unnest(receipts) WITH ORDINALITY r (source_id, object, object_ref, currency, account_id, at, net, strength, gross, by_due_date, event_id, n)
-    JOIN unnest(named) c ON c.source_id = r.source_id AND c.object = r.object AND c.object_ref = r.object_ref AND c.currency = r.currency
-    JOIN (SELECT i.invoice_id, row_number() OVER (ORDER BY i.invoice_id) AS n FROM unnest(invoices) i) i ON i.invoice_id = c.invoice_id
+    FROM unnest(receipts) WITH ORDINALITY
+      r (source_id, object, object_ref, currency, account_id, at, net, strength, gross, by_due_date, event_id, n)
+    JOIN unnest(named) c ON c.source_id = r.source_id AND c.object = r.object AND c.object_ref = r.object_ref
+      AND c.currency = r.currency
+    JOIN (SELECT i.invoice_id, row_number() OVER (ORDER BY i.invoice_id) AS n FROM unnest(invoices) i) i
+      ON i.invoice_id = c.invoice_id
     WHERE r.strength > 0 OR r.gross > 0
   )
-  SELECT array_agg(p.receipt ORDER BY p.receipt, p.n), array_agg(p.invoice ORDER BY p.receipt, p.n), array_agg(p.ceiling ORDER BY p.receipt, p.n)
+  SELECT array_agg(p.receipt ORDER BY p.receipt, p.n), array_agg(p.invoice ORDER BY p.receipt, p.n),
+         array_agg(p.ceiling ORDER BY p.receipt, p.n)
   INTO pair_receipt, pair_invoice, pair_ceiling FROM pair p;
 
   IF EXISTS (SELECT FROM unnest(receipts) r WHERE r.by_due_date AND r.account_id IS NOT NULL) THEN
@@ -226,17 +247,22 @@ BEGIN
   RETURN QUERY
     WITH net AS (
       SELECT a.receipt, a.invoice, sum(a.amount) AS amount
-      FROM erp_webhook.allocate(strengths, rooms, pair_receipt, pair_invoice, pair_ceiling, q.receipt_queue, q.queue_first, q.queue_last, q.queue) a
+      FROM erp_webhook.allocate(strengths, rooms, pair_receipt, pair_invoice, pair_ceiling,
+             q.receipt_queue, q.queue_first, q.queue_last, q.queue) a
       GROUP BY a.receipt, a.invoice
     ), before AS (
       SELECT a.receipt, a.invoice, sum(a.amount) AS amount
-      FROM erp_webhook.allocate(gross, rooms, pair_receipt, pair_invoice, pair_ceiling, q.receipt_queue, q.queue_first, q.queue_last, q.queue) a
+      FROM erp_webhook.allocate(gross, rooms, pair_receipt, pair_invoice, pair_ceiling,
+             q.receipt_queue, q.queue_first, q.queue_last, q.queue) a
       WHERE gross <> strengths GROUP BY a.receipt, a.invoice
     )
     SELECT x.receipt, r.source_id, r.object, r.object_ref, r.at, r.event_id, i.invoice_id, x.amount, x.gross
-    FROM (SELECT receipt, invoice, coalesce(n.amount, 0) AS amount, CASE WHEN gross = strengths THEN n.amount ELSE coalesce(b.amount, 0) END AS gross
+    FROM (SELECT receipt, invoice, coalesce(n.amount, 0) AS amount,
+                 CASE WHEN gross = strengths THEN n.amount ELSE coalesce(b.amount, 0) END AS gross
           FROM net n FULL JOIN before b USING (receipt, invoice)) x
-    JOIN unnest(receipts) WITH ORDINALITY r (source_id, object, object_ref, currency, account_id, at, net, strength, gross, by_due_date, event_id, n) ON r.n = x.receipt
+    JOIN unnest(receipts) WITH ORDINALITY
+      r (source_id, object, object_ref, currency, account_id, at, net, strength, gross, by_due_date, event_id, n)
+      ON r.n = x.receipt
     JOIN (SELECT i.invoice_id, row_number() OVER (ORDER BY i.invoice_id) AS n FROM unnest(invoices) i) i ON i.n = x.invoice;
 END
 $$;
@@ -253,14 +279,15 @@ AS $$
 DECLARE
   named erp_webhook.naming[];
 BEGIN
-  SELECT array_agg(ROW(n.source_id, n.object, n.object_ref, n.n, n.ceiling, n.invoice_id, n.currency)::erp_webhook.naming) INTO named
-  FROM erp_webhook.invoices_named(allocation_of.company_id, (
+  SELECT array_agg(ROW(n.source_id, n.object, n.object_ref, n.n, n.ceiling, n.invoice_id, n.currency)::erp_webhook.naming)
+  INTO named FROM erp_webhook.invoices_named(allocation_of.company_id, (
     SELECT array_agg(DISTINCT ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key) FROM unnest(receipts) r)) n
   WHERE n.invoice_id IS NOT NULL;
   RETURN QUERY SELECT * FROM erp_webhook.allocation_of(receipts, invoices, named);
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.allocation_of(int, erp_webhook.standing[], erp_webhook.invoice[]) IS 'who pays what, of receipts whose references are still to be looked up';
+COMMENT ON FUNCTION erp_webhook.allocation_of(int, erp_webhook.standing[], erp_webhook.invoice[]) IS
+  'who pays what, of receipts whose references are still to be looked up';
 
 CREATE FUNCTION erp_webhook.placed(receipts erp_webhook.standing[], allocated erp_webhook.allocated[]) RETURNS numeric[]
 LANGUAGE plpgsql IMMUTABLE
