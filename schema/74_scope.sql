@@ -6,12 +6,13 @@
 -- names, so holding all invoices of a component holds the component.
 --
 -- One keeps to no order: who corrects an invoice (UPDATE) holds its row before we are asked. So nobody waits here for
--- long: what cannot be held in time (less than deadlock_timeout's default, after which the server looks for one to end) is let
--- go, all of it, and tried again; only the fiftieth time as long as it takes.
+-- long: what cannot be held in time (less than deadlock_timeout's default, after which the server looks for one to end)
+-- is let go, all of it, and tried again; only the fiftieth time as long as it takes.
 
 CREATE TYPE erp_webhook.scope AS (
   numbers text[], bare_subscriptions text[], created text[], subscriptions text[], invoices bigint[], accounts int[],
-  groups erp_webhook.object_key[], touched erp_webhook.object_key[], objects erp_webhook.object_key[], links erp_webhook.object_key[], linking erp_webhook.object_key);
+  groups erp_webhook.object_key[], touched erp_webhook.object_key[], objects erp_webhook.object_key[],
+  links erp_webhook.object_key[], linking erp_webhook.object_key);
 COMMENT ON TYPE erp_webhook.scope IS
   'what is settled together. numbers: invoice numbers that facts name; bare_subscriptions: subscriptions named by receipts without numbers; '
   'created: numbers that appear just now; subscriptions: to be judged again; groups: receipts to allocate again; touched: receipts with new facts; '
@@ -22,7 +23,8 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 AS $$
 #variable_conflict use_column
 BEGIN
-  RETURN (SELECT coalesce(array_agg(DISTINCT k::erp_webhook.object_key ORDER BY k::erp_webhook.object_key), '{}') FROM unnest(a || b) k);
+  RETURN (SELECT coalesce(array_agg(DISTINCT k::erp_webhook.object_key ORDER BY k::erp_webhook.object_key), '{}')
+          FROM unnest(a || b) k);
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.join_keys(erp_webhook.object_key[], erp_webhook.object_key[]) IS 'the union, sorted';
@@ -71,9 +73,11 @@ BEGIN
               FROM unnest(named.events) e CROSS JOIN LATERAL unnest(erp_webhook.numbers_in(e.correlation)) n (number)
               WHERE erp_webhook.family_of(e.kind) IN ('payment', 'bank', 'write_off') OR e.kind LIKE 'subscription.%'), '{}'),
     coalesce((SELECT array_agg(DISTINCT a.subscription_ref) FROM about a
-              WHERE a.object IN ('payment', 'bank') AND a.subscription_ref IS NOT NULL AND coalesce(cardinality(a.correlation), 0) = 0), '{}'),
+              WHERE a.object IN ('payment', 'bank') AND a.subscription_ref IS NOT NULL
+                AND coalesce(cardinality(a.correlation), 0) = 0), '{}'),
     '{}'::text[],
-    coalesce((SELECT array_agg(DISTINCT e.subscription_ref) FROM unnest(named.events) e WHERE e.subscription_ref IS NOT NULL), '{}'),
+    coalesce((SELECT array_agg(DISTINCT e.subscription_ref) FROM unnest(named.events) e
+              WHERE e.subscription_ref IS NOT NULL), '{}'),
     '{}'::bigint[], '{}'::int[],
     coalesce((SELECT array_agg(ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key) FROM receipt r), '{}'),
     coalesce((SELECT array_agg(ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key) FROM receipt r), '{}'),
@@ -106,9 +110,10 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.beyond(erp_webhook.object_key[], erp_webhook.object_key[]) IS 'those met that were not known';
 
--- One step outward from edge: the invoices its receipts name, the receipts that name (or pay) its invoices, and, where money
--- goes to the oldest invoice, all of its accounts. Only what is not in s: a component of hundreds is walked once.
-CREATE FUNCTION erp_webhook.next_to(company_id int, edge erp_webhook.scope, s erp_webhook.scope, by_due_date boolean) RETURNS erp_webhook.scope
+-- One step outward from edge: the invoices its receipts name, the receipts that name (or pay) its invoices, and, where
+-- money goes to the oldest invoice, all of its accounts. Only what is not in s: a component of hundreds is walked once.
+CREATE FUNCTION erp_webhook.next_to(company_id int, edge erp_webhook.scope, s erp_webhook.scope, by_due_date boolean)
+RETURNS erp_webhook.scope
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -126,13 +131,15 @@ BEGIN
   SELECT array_agg(i.invoice_id) INTO invoices
   FROM (SELECT i.invoice_id FROM erp_webhook.invoice i WHERE i.company_id = company AND i.number = ANY (known)
         UNION ALL SELECT i.invoice_id FROM erp_webhook.invoice i WHERE i.company_id = company AND i.subscription_ref = ANY (bare)
-        UNION ALL SELECT i.invoice_id FROM erp_webhook.invoice i WHERE i.company_id = company AND i.account_id = ANY (edge.accounts) AND by_due_date) i;
+        UNION ALL SELECT i.invoice_id FROM erp_webhook.invoice i
+          WHERE i.company_id = company AND i.account_id = ANY (edge.accounts) AND by_due_date) i;
 
   SELECT array_agg(i.number), array_agg(i.subscription_ref) FILTER (WHERE i.subscription_ref IS NOT NULL), array_agg(i.account_id)
   INTO known, bare, accounts FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (edge.invoices);
   SELECT array_agg(ROW(r.source_id, r.object, r.object_ref)::erp_webhook.object_key) INTO groups
   FROM (SELECT a.source_id, a.object, a.object_ref FROM unnest(edge.invoices) i (invoice_id)  -- looked up one by one: see keyed()
-          CROSS JOIN LATERAL (SELECT a.* FROM erp_webhook.allocation a WHERE a.company_id = company AND a.invoice_id = i.invoice_id OFFSET 0) a
+          CROSS JOIN LATERAL (SELECT a.* FROM erp_webhook.allocation a
+                              WHERE a.company_id = company AND a.invoice_id = i.invoice_id OFFSET 0) a
         UNION ALL SELECT r.source_id, r.object, r.object_ref FROM unnest(known) k (number)
           CROSS JOIN LATERAL (SELECT r.* FROM erp_webhook.reference r WHERE r.company_id = company AND r.ref = k.number OFFSET 0) r
           WHERE r.object <> 'subscription'
@@ -143,9 +150,11 @@ BEGIN
 
   IF by_due_date THEN
     SELECT accounts || array_agg(a.account_id) INTO accounts
-    FROM (SELECT erp_webhook.linked_account(company, l.source_id, l.object_ref) FROM unnest(edge.links) l  -- of facts that are no object yet
-          UNION SELECT r.account_id FROM erp_webhook.keyed(company, edge.groups) g JOIN erp_webhook.receipt_standing r ON r.company_id = g.company_id
-                  AND r.source_id = g.source_id AND r.object = g.object AND r.object_ref = g.object_ref
+    FROM (SELECT erp_webhook.linked_account(company, l.source_id, l.object_ref)
+                  FROM unnest(edge.links) l  -- of facts that are no object yet
+          UNION SELECT r.account_id FROM erp_webhook.keyed(company, edge.groups) g
+                  JOIN erp_webhook.receipt_standing r ON r.company_id = g.company_id AND r.source_id = g.source_id
+                    AND r.object = g.object AND r.object_ref = g.object_ref
           UNION SELECT erp_webhook.linked_account(company, o.source_id, o.account_ref)
                   FROM erp_webhook.objects_at(company, edge.groups) o) a (account_id);
     step.accounts := erp_webhook.beyond(accounts, s.accounts);
@@ -171,7 +180,8 @@ BEGIN
         UNION SELECT erp_webhook.linked_account(s.company_id, s.source_id, x.ref) FROM erp_webhook.subscription s
         CROSS JOIN LATERAL (VALUES (s.account_ref), (s.subscription_ref)) x (ref)
         WHERE s.company_id = accounts_of_subscriptions.company_id AND s.subscription_ref = ANY (subscriptions)
-        UNION SELECT i.account_id FROM erp_webhook.subscription s CROSS JOIN LATERAL unnest(erp_webhook.numbers_in(s.refs)) n (number)
+        UNION SELECT i.account_id FROM erp_webhook.subscription s
+        CROSS JOIN LATERAL unnest(erp_webhook.numbers_in(s.refs)) n (number)
         JOIN erp_webhook.invoice i ON i.company_id = s.company_id AND i.number = n.number
         WHERE s.company_id = accounts_of_subscriptions.company_id AND s.subscription_ref = ANY (subscriptions)
         UNION SELECT i.account_id FROM erp_webhook.invoice i
@@ -198,11 +208,13 @@ BEGIN
         WHERE r.company_id = company AND r.source_id = link.source_id
         UNION SELECT b.company_id, b.source_id, b.object, b.object_ref FROM erp_webhook.money_object b
         WHERE b.company_id = company AND b.source_id = link.source_id AND b.object = 'bank' AND b.account_ref = link.object_ref) r
-  JOIN erp_webhook.money_object o ON o.company_id = r.company_id AND o.source_id = r.source_id AND o.object = r.object AND o.object_ref = r.object_ref
+  JOIN erp_webhook.money_object o ON o.company_id = r.company_id AND o.source_id = r.source_id
+    AND o.object = r.object AND o.object_ref = r.object_ref
   WHERE link.object_ref IN (o.account_ref, o.subscription_ref);
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.waiting_for_link(int, erp_webhook.object_key) IS 'receipts and bank lines of a customer that is being linked';
+COMMENT ON FUNCTION erp_webhook.waiting_for_link(int, erp_webhook.object_key) IS
+  'receipts and bank lines of a customer that is being linked';
 
 CREATE FUNCTION erp_webhook.widen(company_id int, s erp_webhook.scope) RETURNS erp_webhook.scope
 LANGUAGE plpgsql VOLATILE
@@ -224,7 +236,8 @@ BEGIN
     s.objects := erp_webhook.join_keys(s.objects, found);
     SELECT erp_webhook.join_names(s.subscriptions, array_agg(u.subscription_ref)) INTO s.subscriptions
     FROM erp_webhook.subscription u
-    WHERE u.company_id = company AND u.source_id = (s.linking).source_id AND (s.linking).object_ref IN (u.account_ref, u.subscription_ref);
+    WHERE u.company_id = company AND u.source_id = (s.linking).source_id
+      AND (s.linking).object_ref IN (u.account_ref, u.subscription_ref);
   END IF;
   -- An object that is known already may go by another payment than the new fact says.
   SELECT array_agg(DISTINCT ROW(o.source_id, g.object, o.payment_ref)::erp_webhook.object_key) INTO found
@@ -247,20 +260,23 @@ BEGIN
   -- say is as it was, unless an invoice that appears changes what their references mean.
   SELECT erp_webhook.join_names(s.subscriptions, array_agg(x.ref)) INTO s.subscriptions
   FROM (SELECT i.subscription_ref FROM erp_webhook.invoice i
-        WHERE i.company_id = company AND i.invoice_id = ANY (CASE WHEN cardinality(s.created) > 0 THEN s.invoices ELSE coalesce(near, s.invoices) END)
+        WHERE i.company_id = company
+          AND i.invoice_id = ANY (CASE WHEN cardinality(s.created) > 0 THEN s.invoices ELSE coalesce(near, s.invoices) END)
         UNION SELECT o.subscription_ref FROM erp_webhook.objects_at(company, s.touched) o) x (ref);
   IF cardinality(s.subscriptions) > 0 THEN
     -- Links as well: a fact that is no object yet may be the first to say whose a subscription is.
     SELECT coalesce(array_agg(DISTINCT a ORDER BY a), '{}') INTO s.accounts
     FROM (SELECT unnest(s.accounts || erp_webhook.accounts_of_subscriptions(company, s.subscriptions, s.numbers))
           UNION SELECT erp_webhook.linked_account(company, l.source_id, l.object_ref) FROM unnest(s.links) l
-          UNION SELECT erp_webhook.linked_account(company, o.source_id, o.account_ref) FROM erp_webhook.objects_at(company, s.touched) o) x (a)
+          UNION SELECT erp_webhook.linked_account(company, o.source_id, o.account_ref)
+            FROM erp_webhook.objects_at(company, s.touched) o) x (a)
     WHERE a IS NOT NULL;
   END IF;
   RETURN s;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.widen(int, erp_webhook.scope) IS 'the whole component: everything whose settlement can depend on what is touched';
+COMMENT ON FUNCTION erp_webhook.widen(int, erp_webhook.scope) IS
+  'the whole component: everything whose settlement can depend on what is touched';
 
 -- The rows of what is named and not there.
 CREATE FUNCTION erp_webhook.meetings(company_id int, s erp_webhook.scope) RETURNS TABLE (kind text, ref text)
@@ -291,7 +307,8 @@ BEGIN
       WHERE x.ref IS NOT NULL AND erp_webhook.linked_account(company, o.source_id, x.ref) IS NULL;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.meetings(int, erp_webhook.scope) IS 'where to meet those who just make what is named here and not there';
+COMMENT ON FUNCTION erp_webhook.meetings(int, erp_webhook.scope) IS
+  'where to meet those who just make what is named here and not there';
 
 CREATE FUNCTION erp_webhook.meet(company_id int, kinds text[], refs text[]) RETURNS void
 LANGUAGE sql VOLATILE
@@ -310,7 +327,8 @@ CREATE FUNCTION erp_webhook.clear_meetings(most int DEFAULT 100000) RETURNS void
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  DELETE FROM erp_webhook.meeting m USING (SELECT x.company_id, x.kind, x.ref FROM erp_webhook.meeting x LIMIT most FOR UPDATE SKIP LOCKED) free
+  DELETE FROM erp_webhook.meeting m
+  USING (SELECT x.company_id, x.kind, x.ref FROM erp_webhook.meeting x LIMIT most FOR UPDATE SKIP LOCKED) free
   WHERE m.company_id = free.company_id AND m.kind = free.kind AND m.ref = free.ref
 $$;
 COMMENT ON FUNCTION erp_webhook.clear_meetings(int) IS 'take away meeting rows on which nobody waits';
@@ -330,9 +348,11 @@ BEGIN
     PERFORM erp_webhook.meet(company, kinds, refs);
   END IF;
   IF cardinality(s.accounts) > 0 THEN
-    PERFORM FROM erp_webhook.account a WHERE a.company_id = company AND a.account_id = ANY (s.accounts) ORDER BY a.account_id FOR NO KEY UPDATE;
+    PERFORM FROM erp_webhook.account a WHERE a.company_id = company AND a.account_id = ANY (s.accounts)
+      ORDER BY a.account_id FOR NO KEY UPDATE;
   END IF;
-  PERFORM FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (s.invoices) ORDER BY i.number COLLATE "C" FOR NO KEY UPDATE;
+  PERFORM FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (s.invoices)
+    ORDER BY i.number COLLATE "C" FOR NO KEY UPDATE;
   IF cardinality(s.touched) > 0 THEN
     INSERT INTO erp_webhook.money_object (company_id, source_id, object, object_ref, payment_ref)
       SELECT company, g.source_id, g.object, g.object_ref, CASE WHEN g.object = 'payment' THEN g.object_ref END
@@ -341,11 +361,13 @@ BEGIN
   END IF;
   -- Two invoices that come at once cannot see each other; where one receipt names both, they meet at the receipt.
   PERFORM FROM erp_webhook.keyed(company, CASE WHEN cardinality(s.created) > 0 THEN s.groups ELSE s.touched END) g
-    JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id AND o.object = g.object AND o.object_ref = g.object_ref
+    JOIN erp_webhook.money_object o ON o.company_id = g.company_id AND o.source_id = g.source_id
+      AND o.object = g.object AND o.object_ref = g.object_ref
     ORDER BY o.source_id, o.object COLLATE "C", o.object_ref COLLATE "C" FOR NO KEY UPDATE OF o;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.hold(int, erp_webhook.scope) IS 'lock a component: meeting, account, invoice, object, each ascending';
+COMMENT ON FUNCTION erp_webhook.hold(int, erp_webhook.scope) IS
+  'lock a component: meeting, account, invoice, object, each ascending';
 
 CREATE FUNCTION erp_webhook.held(company_id int, s erp_webhook.scope, beside text[] DEFAULT NULL) RETURNS erp_webhook.scope
 LANGUAGE plpgsql VOLATILE
@@ -360,7 +382,8 @@ DECLARE
   again erp_webhook.scope;
   locked erp_webhook.scope;
 BEGIN
-  -- Someone may have widened the component while we waited for its locks. Then let go of all and take the larger set, in order.
+  -- Someone may have widened the component while we waited for its locks. Then let go of all and take the larger set,
+  -- in order.
   LOOP
     wide := erp_webhook.widen(company, s);
     tries := tries + 1;
@@ -376,7 +399,8 @@ BEGIN
       PERFORM erp_webhook.hold(company, locked);
       PERFORM set_config('lock_timeout', patience, true);
       again := erp_webhook.widen(company, s);
-      IF cardinality(erp_webhook.beyond(again.groups, wide.groups)) + cardinality(erp_webhook.beyond(again.invoices, wide.invoices)) = 0
+      IF cardinality(erp_webhook.beyond(again.groups, wide.groups))
+           + cardinality(erp_webhook.beyond(again.invoices, wide.invoices)) = 0
          AND again.accounts <@ wide.accounts AND again.subscriptions <@ wide.subscriptions THEN
         RETURN again;
       END IF;
@@ -392,4 +416,5 @@ BEGIN
   END LOOP;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.held(int, erp_webhook.scope, text[]) IS 'widen a component, lock it with invoices beside it, and see that it is still the same; returns it as it is then';
+COMMENT ON FUNCTION erp_webhook.held(int, erp_webhook.scope, text[]) IS
+  'widen a component, lock it with invoices beside it, and see that it is still the same; returns it as it is then';
