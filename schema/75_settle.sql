@@ -20,7 +20,8 @@ BEGIN
     WHERE NOT o.facts @> EXCLUDED.facts OR o.payment_ref IS NULL AND EXCLUDED.payment_ref IS NOT NULL;
 
   INSERT INTO erp_webhook.subscription AS s (company_id, source_id, subscription_ref, facts)
-  SELECT company, e.source_id, e.subscription_ref, coalesce(array_agg(e.event_id ORDER BY e.event_id) FILTER (WHERE e.kind LIKE 'subscription.%'), '{}')
+  SELECT company, e.source_id, e.subscription_ref,
+         coalesce(array_agg(e.event_id ORDER BY e.event_id) FILTER (WHERE e.kind LIKE 'subscription.%'), '{}')
   FROM unnest(events) e WHERE e.subscription_ref IS NOT NULL AND e.state = 'applied'
   GROUP BY e.source_id, e.subscription_ref ORDER BY e.source_id, e.subscription_ref COLLATE "C"
   ON CONFLICT ON CONSTRAINT subscription_pkey DO UPDATE
@@ -30,7 +31,8 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.keep_facts(int, erp_webhook.event[]) IS 'note which objects and subscriptions events speak of';
 
-CREATE FUNCTION erp_webhook.merge_facts(company_id int, objects erp_webhook.object_key[], receipts erp_webhook.object_key[]) RETURNS void
+CREATE FUNCTION erp_webhook.merge_facts(company_id int, objects erp_webhook.object_key[], receipts erp_webhook.object_key[])
+RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -39,26 +41,30 @@ DECLARE
   company constant int := merge_facts.company_id;
 BEGIN
   UPDATE erp_webhook.money_object o SET
-    (payment_ref, reversal, amount, currency, succeeded_at, effective, decided_by, contradicted, debit_side, fee, fee_currency, fee_by,
-     to_amount, to_currency, value_date, payout_ref, bank_ref, end_to_end_id)
-    = (m.payment_ref, m.reversal, m.amount, m.currency, m.succeeded_at, m.effective, m.decided_by, m.contradicted, m.debit_side, m.fee, m.fee_currency, m.fee_by,
-       m.to_amount, m.to_currency, m.value_date, m.payout_ref, m.bank_ref, m.end_to_end_id)
+    (payment_ref, reversal, amount, currency, succeeded_at, effective, decided_by, contradicted, debit_side,
+     fee, fee_currency, fee_by, to_amount, to_currency, value_date, payout_ref, bank_ref, end_to_end_id)
+    = (m.payment_ref, m.reversal, m.amount, m.currency, m.succeeded_at, m.effective, m.decided_by, m.contradicted, m.debit_side,
+       m.fee, m.fee_currency, m.fee_by, m.to_amount, m.to_currency, m.value_date, m.payout_ref, m.bank_ref, m.end_to_end_id)
   FROM (SELECT company AS company_id, m.* FROM erp_webhook.merged_objects(company, objects) m OFFSET 0) m  -- see keyed()
-  WHERE o.company_id = m.company_id AND o.source_id = m.source_id AND o.object = m.object AND o.object_ref = m.object_ref AND o.denomination = m.denomination
-    AND (o.payment_ref, o.reversal, o.amount, o.currency, o.succeeded_at, o.effective, o.decided_by, o.contradicted, o.debit_side, o.fee, o.fee_currency, o.fee_by,
-         o.to_amount, o.to_currency, o.value_date, o.payout_ref, o.bank_ref, o.end_to_end_id)
+  WHERE o.company_id = m.company_id AND o.source_id = m.source_id
+    AND o.object = m.object AND o.object_ref = m.object_ref AND o.denomination = m.denomination
+    AND (o.payment_ref, o.reversal, o.amount, o.currency, o.succeeded_at, o.effective, o.decided_by, o.contradicted, o.debit_side,
+         o.fee, o.fee_currency, o.fee_by, o.to_amount, o.to_currency, o.value_date, o.payout_ref, o.bank_ref, o.end_to_end_id)
       IS DISTINCT FROM
-        (m.payment_ref, m.reversal, m.amount, m.currency, m.succeeded_at, m.effective, m.decided_by, m.contradicted, m.debit_side, m.fee, m.fee_currency, m.fee_by,
-         m.to_amount, m.to_currency, m.value_date, m.payout_ref, m.bank_ref, m.end_to_end_id);
+        (m.payment_ref, m.reversal, m.amount, m.currency, m.succeeded_at, m.effective, m.decided_by, m.contradicted, m.debit_side,
+         m.fee, m.fee_currency, m.fee_by, m.to_amount, m.to_currency, m.value_date, m.payout_ref, m.bank_ref, m.end_to_end_id);
 
   UPDATE erp_webhook.money_object o
   SET refs = m.refs, ref_amounts = m.ref_amounts, account_ref = m.account_ref, subscription_ref = m.subscription_ref
   FROM (SELECT company AS company_id, '' AS denomination, m.* FROM erp_webhook.merged_receipts(company, receipts) m OFFSET 0) m
-  WHERE o.company_id = m.company_id AND o.source_id = m.source_id AND o.object = m.object AND o.object_ref = m.object_ref AND o.denomination = m.denomination
-    AND (o.refs, o.ref_amounts, o.account_ref, o.subscription_ref) IS DISTINCT FROM (m.refs, m.ref_amounts, m.account_ref, m.subscription_ref);
+  WHERE o.company_id = m.company_id AND o.source_id = m.source_id
+    AND o.object = m.object AND o.object_ref = m.object_ref AND o.denomination = m.denomination
+    AND (o.refs, o.ref_amounts, o.account_ref, o.subscription_ref) IS DISTINCT FROM
+      (m.refs, m.ref_amounts, m.account_ref, m.subscription_ref);
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.merge_facts(int, erp_webhook.object_key[], erp_webhook.object_key[]) IS 'write what the facts of objects and receipts say together';
+COMMENT ON FUNCTION erp_webhook.merge_facts(int, erp_webhook.object_key[], erp_webhook.object_key[]) IS
+  'write what the facts of objects and receipts say together';
 
 -- Note who names which invoice number, so that the invoice finds them when it comes or changes.
 CREATE FUNCTION erp_webhook.keep_references(company_id int, groups erp_webhook.object_key[]) RETURNS void
@@ -84,7 +90,8 @@ AS $$
 #variable_conflict use_column
 BEGIN
   RETURN (SELECT o FROM erp_webhook.money_object o
-        WHERE o.company_id = given_up.company_id AND o.source_id = 0 AND o.object = 'write_off' AND o.object_ref = given_up.number AND o.effective);
+        WHERE o.company_id = given_up.company_id AND o.source_id = 0 AND o.object = 'write_off'
+          AND o.object_ref = given_up.number AND o.effective);
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.given_up(int, text) IS 'the write-off a person decided for an invoice';
@@ -104,11 +111,13 @@ AS $$
 #variable_conflict use_column
 BEGIN
   RETURN QUERY WITH share AS (
-    SELECT a.invoice_id, sum(a.amount) AS paid, sum(a.gross) AS before, max(a.event_id) AS credited_by, max(a.at) FILTER (WHERE a.amount > 0) AS last_paid
+    SELECT a.invoice_id, sum(a.amount) AS paid, sum(a.gross) AS before,
+           max(a.event_id) AS credited_by, max(a.at) FILTER (WHERE a.amount > 0) AS last_paid
     FROM unnest(figures_of_invoices.allocated) a
     GROUP BY a.invoice_id
   ), paid AS (
-    SELECT i.*, coalesce(s.paid, 0) AS now_paid, greatest(0, coalesce(s.before, 0) - coalesce(s.paid, 0)) AS now_credited, s.credited_by, s.last_paid,
+    SELECT i.*, coalesce(s.paid, 0) AS now_paid,
+           greatest(0, coalesce(s.before, 0) - coalesce(s.paid, 0)) AS now_credited, s.credited_by, s.last_paid,
            erp_webhook.given_up(figures_of_invoices.company_id, i.number) AS given_up,
            (SELECT c.currency FROM erp_webhook.company c WHERE c.company_id = figures_of_invoices.company_id) AS company_currency
     FROM unnest(figures_of_invoices.invoices) i LEFT JOIN share s USING (invoice_id)
@@ -154,7 +163,8 @@ BEGIN
   LOOP
     INSERT INTO erp_webhook.document_counter AS c (company_id, year, last) VALUES (company, made.year, cardinality(made.ids))
       ON CONFLICT ON CONSTRAINT document_counter_pkey DO UPDATE SET last = c.last + EXCLUDED.last RETURNING c.last INTO top;
-    INSERT INTO erp_webhook.document (company_id, year, sequence, kind, number, invoice_number, voucher_id, amount, tax, currency, issued_on)
+    INSERT INTO erp_webhook.document
+      (company_id, year, sequence, kind, number, invoice_number, voucher_id, amount, tax, currency, issued_on)
     SELECT company, made.year, d.sequence, CASE WHEN d.amount > 0 THEN 'credit_note' ELSE 'debit_note' END,
            format('%s-%s-%s', CASE WHEN d.amount > 0 THEN 'CN' ELSE 'DN' END, made.year, lpad(d.sequence::text, 6, '0')),
            d.object_ref, d.voucher_id, abs(d.amount), abs(d.tax), d.currency, d.booked_on
@@ -194,8 +204,8 @@ BEGIN
   FROM erp_webhook.receipts_standing(company, s.groups) r
   JOIN erp_webhook.source src ON src.company_id = company AND src.source_id = r.source_id;
   SELECT array_agg(i) INTO invoices FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (s.invoices);
-  SELECT array_agg(ROW(n.source_id, n.object, n.object_ref, n.n, n.ceiling, n.invoice_id, n.currency)::erp_webhook.naming) INTO named
-  FROM erp_webhook.invoices_named(company, s.groups) n WHERE n.invoice_id IS NOT NULL;
+  SELECT array_agg(ROW(n.source_id, n.object, n.object_ref, n.n, n.ceiling, n.invoice_id, n.currency)::erp_webhook.naming)
+  INTO named FROM erp_webhook.invoices_named(company, s.groups) n WHERE n.invoice_id IS NOT NULL;
   SELECT array_agg(a) INTO allocated FROM erp_webhook.allocation_of(receipts, invoices, named) a;
   SELECT array_agg(f) INTO figures FROM erp_webhook.figures_of_invoices(company, invoices, allocated) f;
 
@@ -203,13 +213,15 @@ BEGIN
   UPDATE erp_webhook.invoice i SET paid = f.paid, credited = f.credited, written_off = f.written_off, state = f.state
   FROM (SELECT company AS company_id, f.* FROM unnest(figures) f OFFSET 0) f  -- see keyed()
   WHERE i.company_id = f.company_id AND i.invoice_id = f.invoice_id
-    AND (i.paid, i.credited, i.written_off, i.state) IS DISTINCT FROM (f.paid::erp_webhook.amount, f.credited::erp_webhook.amount, f.written_off::erp_webhook.amount, f.state);
+    AND (i.paid, i.credited, i.written_off, i.state) IS DISTINCT FROM
+      (f.paid::erp_webhook.amount, f.credited::erp_webhook.amount, f.written_off::erp_webhook.amount, f.state);
 
   SELECT array_agg(ROW(0, k.object, i.number)::erp_webhook.object_key) INTO keys
   FROM unnest(invoices) i CROSS JOIN (VALUES ('invoice'), ('credit_note'), ('write_off')) k (object);
   SELECT array_agg(o) INTO ought FROM erp_webhook.ought_of_invoices(company, (
     SELECT array_agg(ROW(f.invoice_id, f.credited_by, erp_webhook.day_of_event(company, f.credited_by), f.written_off_by,
-             coalesce(erp_webhook.day_of_event(company, f.written_off_by), erp_webhook.day_of_moment(company, f.last_paid)))::erp_webhook.invoice_cause)
+             coalesce(erp_webhook.day_of_event(company, f.written_off_by),
+                      erp_webhook.day_of_moment(company, f.last_paid)))::erp_webhook.invoice_cause)
     FROM unnest(figures) f)) o;
   posted := erp_webhook.post(company, keys, ought);
   IF cardinality(posted) > 0 THEN
@@ -218,7 +230,8 @@ BEGIN
   RETURN posted;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.settle_allocation(int, erp_webhook.scope) IS 'allocate a component and post what its invoices'' figures make due';
+COMMENT ON FUNCTION erp_webhook.settle_allocation(int, erp_webhook.scope) IS
+  'allocate a component and post what its invoices'' figures make due';
 
 CREATE FUNCTION erp_webhook.keep_allocation(
   company_id int, s erp_webhook.scope, receipts erp_webhook.standing[], allocated erp_webhook.allocated[]) RETURNS void
@@ -236,7 +249,8 @@ BEGIN
   DELETE FROM erp_webhook.allocation a
   USING (SELECT company AS company_id, u.invoice_id FROM unnest(s.invoices) u (invoice_id) OFFSET 0) i  -- see keyed()
   WHERE a.company_id = i.company_id AND a.invoice_id = i.invoice_id
-    AND (a.invoice_id, a.source_id, a.object, a.object_ref) NOT IN (SELECT f.invoice_id, f.source_id, f.object, f.object_ref FROM unnest(fresh) f);
+    AND (a.invoice_id, a.source_id, a.object, a.object_ref) NOT IN (
+      SELECT f.invoice_id, f.source_id, f.object, f.object_ref FROM unnest(fresh) f);
   INSERT INTO erp_webhook.allocation AS a (company_id, invoice_id, source_id, object, object_ref, amount)
   SELECT f.company_id, f.invoice_id, f.source_id, f.object, f.object_ref, f.amount FROM unnest(fresh) f
   ON CONFLICT ON CONSTRAINT allocation_pkey DO UPDATE SET amount = EXCLUDED.amount WHERE a.amount <> EXCLUDED.amount;
@@ -245,7 +259,8 @@ BEGIN
   USING (SELECT k.company_id, k.source_id, x.object, k.object_ref FROM erp_webhook.keyed(company, s.groups) k
          CROSS JOIN LATERAL (VALUES (k.object), (CASE k.object WHEN 'payment' THEN 'reinstated' END)) x (object) OFFSET 0) g
   WHERE r.company_id = g.company_id AND r.source_id = g.source_id AND r.object = g.object AND r.object_ref = g.object_ref
-    AND (r.source_id, r.object, r.object_ref, r.currency) NOT IN (SELECT n.source_id, n.object, n.object_ref, n.currency FROM unnest(receipts) n);
+    AND (r.source_id, r.object, r.object_ref, r.currency) NOT IN (
+      SELECT n.source_id, n.object, n.object_ref, n.currency FROM unnest(receipts) n);
   INSERT INTO erp_webhook.receipt_standing AS r
     (company_id, source_id, object, object_ref, currency, account_id, at, net, strength, gross, allocated, by_due_date)
   SELECT company, n.source_id, n.object, n.object_ref, n.currency, n.account_id, n.at, n.net, n.strength, n.gross,
@@ -254,17 +269,21 @@ BEGIN
     n (source_id, object, object_ref, currency, account_id, at, net, strength, gross, by_due_date, event_id, placed)
   ON CONFLICT ON CONSTRAINT receipt_standing_pkey DO UPDATE
     SET (account_id, at, net, strength, gross, allocated, by_due_date)
-      = (EXCLUDED.account_id, EXCLUDED.at, EXCLUDED.net, EXCLUDED.strength, EXCLUDED.gross, EXCLUDED.allocated, EXCLUDED.by_due_date)
+      = (EXCLUDED.account_id, EXCLUDED.at, EXCLUDED.net, EXCLUDED.strength, EXCLUDED.gross,
+         EXCLUDED.allocated, EXCLUDED.by_due_date)
     WHERE (r.account_id, r.at, r.net, r.strength, r.gross, r.allocated, r.by_due_date) IS DISTINCT FROM
-      (EXCLUDED.account_id, EXCLUDED.at, EXCLUDED.net, EXCLUDED.strength, EXCLUDED.gross, EXCLUDED.allocated, EXCLUDED.by_due_date);
+      (EXCLUDED.account_id, EXCLUDED.at, EXCLUDED.net, EXCLUDED.strength, EXCLUDED.gross,
+       EXCLUDED.allocated, EXCLUDED.by_due_date);
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.keep_allocation(int, erp_webhook.scope, erp_webhook.standing[], erp_webhook.allocated[]) IS 'write the derived rows of an allocation';
+COMMENT ON FUNCTION erp_webhook.keep_allocation(int, erp_webhook.scope, erp_webhook.standing[], erp_webhook.allocated[]) IS
+  'write the derived rows of an allocation';
 
--- Settle a component: hold it, see that it is still the same, book its objects, allocate, judge its subscriptions. Invoices
--- named beside it are held with it: those that the same transaction is going to pay next.
+-- Settle a component: hold it, see that it is still the same, book its objects, allocate, judge its subscriptions.
+-- Invoices named beside it are held with it: those that the same transaction is going to pay next.
 CREATE FUNCTION erp_webhook.settle_scope(
-  company_id int, s erp_webhook.scope, events erp_webhook.event[], voided bigint[] DEFAULT NULL, linked_to int DEFAULT NULL, beside text[] DEFAULT NULL) RETURNS int
+  company_id int, s erp_webhook.scope, events erp_webhook.event[],
+  voided bigint[] DEFAULT NULL, linked_to int DEFAULT NULL, beside text[] DEFAULT NULL) RETURNS int
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET erp_webhook.settling = on
@@ -290,7 +309,8 @@ BEGIN
       -- Two facts of an object that is new, told at once under two payments, meet at the object only now.
       EXIT WHEN NOT EXISTS (
         SELECT FROM erp_webhook.objects_at(company, wide.objects) o
-        WHERE o.object <> 'bank' AND o.payment_ref IS NOT NULL AND ROW(o.source_id, 'payment', o.payment_ref)::erp_webhook.object_key <> ALL (wide.groups));
+        WHERE o.object <> 'bank' AND o.payment_ref IS NOT NULL
+          AND ROW(o.source_id, 'payment', o.payment_ref)::erp_webhook.object_key <> ALL (wide.groups));
       RAISE EXCEPTION USING ERRCODE = 'EW001', MESSAGE = 'the component grew';
     EXCEPTION WHEN SQLSTATE 'EW001' THEN
       NULL;
@@ -308,8 +328,9 @@ BEGIN
   IF voided IS NOT NULL THEN
     UPDATE erp_webhook.invoice i SET state = 'void' WHERE i.company_id = company AND i.invoice_id = ANY (voided);
   END IF;
-  SELECT erp_webhook.join_keys(wide.objects, array_agg(ROW((m.o).source_id, (m.o).object, (m.o).object_ref)::erp_webhook.object_key)) INTO keys
-  FROM erp_webhook.objects_of(company, wide.touched) m;
+  SELECT erp_webhook.join_keys(wide.objects,
+           array_agg(ROW((m.o).source_id, (m.o).object, (m.o).object_ref)::erp_webhook.object_key))
+  INTO keys FROM erp_webhook.objects_of(company, wide.touched) m;
   PERFORM erp_webhook.merge_facts(company, keys, wide.touched);
 
   -- A bank debit is a customer's or not by what it names, and that may have appeared just now.
@@ -332,7 +353,8 @@ BEGIN
   RETURN cardinality(posted);
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.settle_scope(int, erp_webhook.scope, erp_webhook.event[], bigint[], int, text[]) IS 'settle a component; returns the vouchers posted';
+COMMENT ON FUNCTION erp_webhook.settle_scope(int, erp_webhook.scope, erp_webhook.event[], bigint[], int, text[]) IS
+  'settle a component; returns the vouchers posted';
 
 -- The long way, and then the short one for those that may go it: in this order, and with the invoices of the plain ones
 -- held among the others', all locks of a call are taken in one order.
@@ -353,7 +375,8 @@ BEGIN
     END;
   END IF;
   IF posted IS NULL THEN
-    posted := erp_webhook.settle_scope(company_id, erp_webhook.named(facts), facts, beside => ARRAY(SELECT p.correlation[1] FROM unnest(plain) p));
+    posted := erp_webhook.settle_scope(company_id, erp_webhook.named(facts), facts,
+      beside => ARRAY(SELECT p.correlation[1] FROM unnest(plain) p));
   END IF;
   IF plain IS NOT NULL THEN
     posted := posted + erp_webhook.settle_plain(company_id, plain);
@@ -363,8 +386,8 @@ EXCEPTION WHEN SQLSTATE 'EW002' OR unique_violation OR lock_not_available OR dea
   IF plain IS NULL THEN
     RAISE;
   END IF;
-  -- Someone else made them less plain. All is undone, with its locks: what the plain ones need now, taken after those, would
-  -- be out of order.
+  -- Someone else made them less plain. All is undone, with its locks: what the plain ones need now, taken after those,
+  -- would be out of order.
   RETURN erp_webhook.settle_scope(company_id, erp_webhook.named(facts || plain), facts || plain);
 END
 $$;
@@ -392,8 +415,8 @@ BEGIN
   BEGIN
     IF cardinality(events) > 1 THEN
       posted := erp_webhook.settle_plain(company_id, events);
-    ELSIF erp_webhook.is_plain(e.kind, e.state, e.amount, e.currency, e.object_ref, e.payment_ref, e.subscription_ref, e.correlation,
-                               e.correlation_amounts, e.origin) THEN
+    ELSIF erp_webhook.is_plain(e.kind, e.state, e.amount, e.currency, e.object_ref, e.payment_ref, e.subscription_ref,
+                               e.correlation, e.correlation_amounts, e.origin) THEN
       posted := erp_webhook.settle_payment(company_id, e);
     END IF;
   EXCEPTION WHEN SQLSTATE 'EW002' OR unique_violation OR lock_not_available OR deadlock_detected THEN
@@ -412,7 +435,8 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.settle(int, erp_webhook.event[]) FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.settle(int, erp_webhook.event[]) IS 'settle facts (applied events) of one company; may be called again with any of them; returns the vouchers posted';
+COMMENT ON FUNCTION erp_webhook.settle(int, erp_webhook.event[]) IS
+  'settle facts (applied events) of one company; may be called again with any of them; returns the vouchers posted';
 
 -- Objects whose booking depends on more than their facts: a payout or bank line that was matched, unmatched, decided.
 CREATE FUNCTION erp_webhook.settle_objects(company_id int, keys erp_webhook.object_key[]) RETURNS int
@@ -428,10 +452,12 @@ DECLARE
   s erp_webhook.scope;
   receipts erp_webhook.object_key[];
 BEGIN
-  SELECT coalesce(array_agg(k::erp_webhook.object_key), '{}') INTO receipts FROM unnest(keys) k WHERE k.object IN ('payment', 'bank');
+  SELECT coalesce(array_agg(k::erp_webhook.object_key), '{}') INTO receipts
+  FROM unnest(keys) k WHERE k.object IN ('payment', 'bank');
   SELECT '{}', '{}', '{}', '{}', '{}', '{}', receipts, receipts, keys, '{}', NULL INTO s;
   RETURN erp_webhook.settle_scope(company_id, s, NULL);
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.settle_objects(int, erp_webhook.object_key[]) FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.settle_objects(int, erp_webhook.object_key[]) IS 'settle payments, payouts or bank lines again; returns the vouchers posted';
+COMMENT ON FUNCTION erp_webhook.settle_objects(int, erp_webhook.object_key[]) IS
+  'settle payments, payouts or bank lines again; returns the vouchers posted';
