@@ -1,16 +1,18 @@
--- The short path of money that names nothing: under the policy allocate = due_date it goes to its account's oldest invoices.
+-- The short path of money that names nothing: under the policy allocate = due_date it goes to its account's
+-- oldest invoices.
 --
--- Why the result is the same: in the first pass such a receipt takes no part. In the second pass receipts take their turns;
--- the last one finds each invoice with what the others left of it, and changes nobody else's share. So a payment later than
--- every other of its account looks at as many invoices with room, oldest due first, as it can pay. Had nothing been refunded,
--- an invoice would have that room less what is credited: where nothing is credited, both runs agree. An older payment pushes
--- all later ones along; that is the long way, as is all else.
+-- Why the result is the same: in the first pass such a receipt takes no part. In the second pass receipts take their
+-- turns; the last one finds each invoice with what the others left of it, and changes nobody else's share. So a payment
+-- later than every other of its account looks at as many invoices with room, oldest due first, as it can pay. Had
+-- nothing been refunded, an invoice would have that room less what is credited: where nothing is credited, both runs
+-- agree. An older payment pushes all later ones along; that is the long way, as is all else.
 
 CREATE FUNCTION erp_webhook.names_nothing(e erp_webhook.event) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (e).kind = 'payment.succeeded' AND (e).state = 'applied' AND (e).amount > 0 AND (e).currency IS NOT NULL
    AND (e).object_ref IS NOT NULL AND coalesce((e).payment_ref, (e).object_ref) = (e).object_ref
-   AND (e).account_ref IS NOT NULL AND (e).subscription_ref IS NULL AND coalesce(cardinality((e).correlation), 0) = 0 AND (e).origin <> 'person';
+   AND (e).account_ref IS NOT NULL AND (e).subscription_ref IS NULL
+   AND coalesce(cardinality((e).correlation), 0) = 0 AND (e).origin <> 'person';
 COMMENT ON FUNCTION erp_webhook.names_nothing(erp_webhook.event) IS 'a payment of a customer that says nothing of what it is for';
 
 -- The invoices that so much money pays, oldest due first; NULL where one of them is not as simple as that.
@@ -29,8 +31,8 @@ DECLARE
 BEGIN
   FOR i IN
     SELECT i.* FROM erp_webhook.invoice i
-    WHERE i.company_id = oldest_with_room.company_id AND i.account_id = oldest_with_room.account_id AND i.currency = oldest_with_room.currency
-      AND i.state <> 'void' AND i.total - i.elsewhere > i.paid
+    WHERE i.company_id = oldest_with_room.company_id AND i.account_id = oldest_with_room.account_id
+      AND i.currency = oldest_with_room.currency AND i.state <> 'void' AND i.total - i.elsewhere > i.paid
     ORDER BY i.due_on, i.number COLLATE "C"
   LOOP
     EXIT WHEN rest = 0;
@@ -63,10 +65,13 @@ DECLARE
   posted bigint[];
 BEGIN
   IF erp_webhook.policy_on(company, 'allocate', erp_webhook.day_of_moment(company, at)) <> 'due_date'
-     OR EXISTS (SELECT FROM erp_webhook.receipt_standing r JOIN erp_webhook.source s ON s.company_id = r.company_id AND s.source_id = r.source_id
+     OR EXISTS (SELECT FROM erp_webhook.receipt_standing r
+                JOIN erp_webhook.source s ON s.company_id = r.company_id AND s.source_id = r.source_id
                 WHERE r.company_id = company AND r.account_id = account AND r.currency = e.currency AND r.at >= at AND r.by_due_date
                   AND (r.at > at OR (s.name COLLATE "C", r.object_ref COLLATE "C") >
-                       ((SELECT o.name FROM erp_webhook.source o WHERE o.company_id = company AND o.source_id = e.source_id) COLLATE "C", e.object_ref COLLATE "C"))) THEN
+                       ((SELECT o.name FROM erp_webhook.source o
+                         WHERE o.company_id = company AND o.source_id = e.source_id) COLLATE "C",
+                        e.object_ref COLLATE "C"))) THEN
     RETURN NULL;
   END IF;
   pays := erp_webhook.oldest_with_room(company, account, e.currency, e.amount, tolerance);
@@ -77,7 +82,8 @@ BEGIN
     RETURN NULL;
   END IF;
 
-  INSERT INTO erp_webhook.money_object (company_id, source_id, object, object_ref, payment_ref) VALUES (company, e.source_id, 'payment', e.object_ref, e.object_ref);
+  INSERT INTO erp_webhook.money_object (company_id, source_id, object, object_ref, payment_ref)
+  VALUES (company, e.source_id, 'payment', e.object_ref, e.object_ref);
   PERFORM erp_webhook.keep_facts(company, ARRAY[e]);
   PERFORM erp_webhook.merge_facts(company, keys, keys);
   SELECT erp_webhook.post(company, keys, array_agg(o)) INTO posted FROM erp_webhook.ought_of_objects(company, keys) o;
@@ -88,14 +94,16 @@ BEGIN
   SET paid = erp_webhook.written(i.paid + p.amount, i.currency), state = CASE WHEN i.due = p.amount THEN 'paid' ELSE 'partial' END
   FROM (SELECT company AS company_id, p.* FROM unnest(pays) p OFFSET 0) p  -- see keyed()
   WHERE i.company_id = p.company_id AND i.invoice_id = p.invoice_id;
-  INSERT INTO erp_webhook.receipt_standing (company_id, source_id, object, object_ref, currency, account_id, at, net, strength, gross, allocated, by_due_date)
+  INSERT INTO erp_webhook.receipt_standing
+    (company_id, source_id, object, object_ref, currency, account_id, at, net, strength, gross, allocated, by_due_date)
   SELECT company, r.source_id, r.object, r.object_ref, r.currency, r.account_id, r.at, r.net, r.strength, r.gross,
          (SELECT coalesce(sum(p.amount), 0) FROM unnest(pays) p), r.by_due_date
   FROM erp_webhook.receipts_standing(company, keys) r;
   RETURN cardinality(posted);
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.pay_oldest(int, erp_webhook.event) IS 'settle a payment that goes to the oldest invoices of its account; NULL where this does not lead to the result';
+COMMENT ON FUNCTION erp_webhook.pay_oldest(int, erp_webhook.event) IS
+  'settle a payment that goes to the oldest invoices of its account; NULL where this does not lead to the result';
 
 CREATE FUNCTION erp_webhook.settle_oldest(company_id int, events erp_webhook.event[]) RETURNS int
 LANGUAGE plpgsql VOLATILE
@@ -105,7 +113,8 @@ AS $$
 #variable_conflict use_column
 DECLARE
   company constant int := settle_oldest.company_id;
-  accounts constant int[] := ARRAY(SELECT DISTINCT erp_webhook.linked_account(company, e.source_id, e.account_ref) FROM unnest(events) e ORDER BY 1);
+  accounts constant int[] := ARRAY(
+    SELECT DISTINCT erp_webhook.linked_account(company, e.source_id, e.account_ref) FROM unnest(events) e ORDER BY 1);
   e erp_webhook.event;
   settled int := 0;
   n int := 0;
@@ -114,7 +123,8 @@ BEGIN
      AND EXISTS (SELECT FROM erp_webhook.policy p WHERE p.company_id = company AND p.policy = 'allocate' AND p.value = 'due_date')
      AND NOT EXISTS (SELECT FROM erp_webhook.binding b WHERE b.company_id = company) THEN
     -- Whoever else changes what these accounts owe, or whose they are, holds them too.
-    PERFORM FROM erp_webhook.account a WHERE a.company_id = company AND a.account_id = ANY (accounts) ORDER BY a.account_id FOR NO KEY UPDATE;
+    PERFORM FROM erp_webhook.account a WHERE a.company_id = company AND a.account_id = ANY (accounts)
+      ORDER BY a.account_id FOR NO KEY UPDATE;
     FOR e IN
       SELECT u.* FROM unnest(events) u JOIN erp_webhook.source s ON s.company_id = u.company_id AND s.source_id = u.source_id
       WHERE erp_webhook.linked_account(company, u.source_id, u.account_ref) = ANY (accounts)
