@@ -17,7 +17,8 @@ CREATE TABLE erp_webhook.meeting (
   ref text NOT NULL,
   PRIMARY KEY (company_id, kind, ref)
 );
-COMMENT ON TABLE erp_webhook.meeting IS 'where facts meet that share no row yet: an invoice, link or subscription that is named but not there';
+COMMENT ON TABLE erp_webhook.meeting IS
+  'where facts meet that share no row yet: an invoice, link or subscription that is named but not there';
 
 CREATE TABLE erp_webhook.account (
   company_id int NOT NULL REFERENCES erp_webhook.company,
@@ -65,7 +66,8 @@ CREATE TABLE erp_webhook.invoice (
   UNIQUE (company_id, number),
   FOREIGN KEY (company_id, account_id) REFERENCES erp_webhook.account
 ) WITH (fillfactor = 70);
-COMMENT ON TABLE erp_webhook.invoice IS 'what a customer owes for; total, account and due_on may be corrected, the rest follows from facts';
+COMMENT ON TABLE erp_webhook.invoice IS
+  'what a customer owes for; total, account and due_on may be corrected, the rest follows from facts';
 COMMENT ON COLUMN erp_webhook.invoice.tax IS 'the part of total that is tax';
 COMMENT ON COLUMN erp_webhook.invoice.issued_on IS 'the day its voucher is dated; where not given, the day it was entered';
 COMMENT ON COLUMN erp_webhook.invoice.paid IS 'derived: the sum of its allocations, net of refunds and disputes';
@@ -90,9 +92,11 @@ CREATE TABLE erp_webhook.subscription (
   PRIMARY KEY (company_id, source_id, subscription_ref)
 );
 COMMENT ON TABLE erp_webhook.subscription IS 'a subscription as a provider names it, and what its facts make of it';
-COMMENT ON COLUMN erp_webhook.subscription.suspended IS 'does it suspend its account: the latest of failure and success, under the policy suspend';
+COMMENT ON COLUMN erp_webhook.subscription.suspended IS
+  'does it suspend its account: the latest of failure and success, under the policy suspend';
 COMMENT ON COLUMN erp_webhook.subscription.due_at IS 'when a grace period ends that will suspend it';
-COMMENT ON COLUMN erp_webhook.subscription.facts IS 'the subscription events that name it; payments are found by its invoices and references';
+COMMENT ON COLUMN erp_webhook.subscription.facts IS
+  'the subscription events that name it; payments are found by its invoices and references';
 CREATE INDEX subscription_by_ref ON erp_webhook.subscription (company_id, subscription_ref);
 CREATE INDEX subscription_of_account ON erp_webhook.subscription (company_id, account_id) WHERE suspended;
 
@@ -132,15 +136,17 @@ CREATE TRIGGER account_keeps_its_number BEFORE UPDATE OF company_id, account_id,
 CREATE TRIGGER account_is_kept BEFORE DELETE OR TRUNCATE ON erp_webhook.account
   FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.forbid();
 
--- Privileges keep others from the derived columns (90_roles); this keeps the owner from a slip. Settlement's functions say
--- that they are at work by a setting, which costs nothing to ask (to look for them on the stack took a tenth of ingest()).
+-- Privileges keep others from the derived columns (90_roles); this keeps the owner from a slip. Settlement's functions
+-- say that they are at work by a setting, which costs nothing to ask (to look for them on the stack
+-- took a tenth of ingest()).
 CREATE FUNCTION erp_webhook.only_settlement_derives() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   RAISE EXCEPTION 'this column of erp_webhook.% is derived from facts', TG_TABLE_NAME
-    USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Enter the fact: a payment, assign(), write_off(), void_invoice(), a corrected total.';
+    USING ERRCODE = 'object_not_in_prerequisite_state',
+      HINT = 'Enter the fact: a payment, assign(), write_off(), void_invoice(), a corrected total.';
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.only_settlement_derives() IS 'trigger: raises; called unless settlement is at work';
@@ -162,6 +168,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.accounts_begin_active() FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.accounts_begin_active() IS 'trigger: raises unless a dump is being restored; only subscriptions suspend an account';
+COMMENT ON FUNCTION erp_webhook.accounts_begin_active() IS
+  'trigger: raises unless a dump is being restored; only subscriptions suspend an account';
 CREATE TRIGGER account_begins_active BEFORE INSERT ON erp_webhook.account
   FOR EACH ROW WHEN (NEW.state <> 'active') EXECUTE FUNCTION erp_webhook.accounts_begin_active();

@@ -1,4 +1,5 @@
--- The books, second half: objects (what the facts say), vouchers and entries (what is booked), allocations (what pays what).
+-- The books, second half: objects (what the facts say), vouchers and entries (what is booked),
+-- allocations (what pays what).
 --
 --   event ──merged──▶ money_object ──ought − booked──▶ voucher ──▶ entry
 --                          └──receipts──▶ allocation ──▶ invoice.paid, .credited
@@ -49,7 +50,8 @@ COMMENT ON COLUMN erp_webhook.money_object.refs IS 'receipts: the references of 
 COMMENT ON COLUMN erp_webhook.money_object.facts IS 'the events that speak of it';
 CREATE INDEX money_object_of_payment ON erp_webhook.money_object (company_id, source_id, payment_ref)
   WHERE payment_ref IS NOT NULL AND (object <> 'payment' OR object_ref <> payment_ref);
-CREATE INDEX money_object_of_subscription ON erp_webhook.money_object (company_id, subscription_ref) WHERE subscription_ref IS NOT NULL;
+CREATE INDEX money_object_of_subscription ON erp_webhook.money_object (company_id, subscription_ref)
+  WHERE subscription_ref IS NOT NULL;
 
 CREATE INDEX money_object_of_customer ON erp_webhook.money_object (company_id, source_id, account_ref) WHERE object = 'bank';
 CREATE INDEX money_object_contradicted ON erp_webhook.money_object (company_id) WHERE contradicted;
@@ -64,9 +66,11 @@ CREATE TABLE erp_webhook.reference (
   object_ref text NOT NULL,
   PRIMARY KEY (company_id, ref, source_id, object, object_ref)
 );
-COMMENT ON TABLE erp_webhook.reference IS 'invoice numbers that receipts and subscriptions give; not kept for a payment wholly spent on the one invoice it names';
+COMMENT ON TABLE erp_webhook.reference IS
+  'invoice numbers that receipts and subscriptions give; not kept for a payment wholly spent on the one invoice it names';
 
--- How a receipt stands (and, as object 'reinstated', what came back beyond what was taken: nobody's). A payment wholly spent on the one invoice it names, never taken back, has no row: nothing is open about it.
+-- How a receipt stands (and, as object 'reinstated', what came back beyond what was taken: nobody's). A payment wholly
+-- spent on the one invoice it names, never taken back, has no row: nothing is open about it.
 CREATE TABLE erp_webhook.receipt_standing (
   company_id int NOT NULL,
   source_id int NOT NULL,
@@ -82,11 +86,13 @@ CREATE TABLE erp_webhook.receipt_standing (
   by_due_date boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE erp_webhook.receipt_standing IS 'derived: what a receipt is worth, how much of it is placed, and whose it is';
-COMMENT ON COLUMN erp_webhook.receipt_standing.net IS 'captured − reversed − disputed − refunded, below zero where more was taken back';
+COMMENT ON COLUMN erp_webhook.receipt_standing.net IS
+  'captured − reversed − disputed − refunded, below zero where more was taken back';
 COMMENT ON COLUMN erp_webhook.receipt_standing.allocated IS 'how much of its strength invoices have; the rest is credit';
 COMMENT ON COLUMN erp_webhook.receipt_standing.gross IS 'what it would be worth had nothing been refunded';
 CREATE INDEX receipt_standing_of_account ON erp_webhook.receipt_standing (company_id, account_id, currency, at);
-CREATE INDEX receipt_standing_open ON erp_webhook.receipt_standing (company_id) WHERE net <> allocated OR net <> strength OR at IS NULL;
+CREATE INDEX receipt_standing_open ON erp_webhook.receipt_standing (company_id)
+  WHERE net <> allocated OR net <> strength OR at IS NULL;
 ALTER TABLE erp_webhook.receipt_standing ADD PRIMARY KEY (company_id, source_id, object, object_ref, currency);
 
 CREATE TABLE erp_webhook.allocation (
@@ -120,7 +126,8 @@ CREATE TABLE erp_webhook.voucher (
 COMMENT ON TABLE erp_webhook.voucher IS 'one change of what is booked of one object; never changed, a correction is the next step';
 COMMENT ON COLUMN erp_webhook.voucher.amount IS 'of its first entry';
 COMMENT ON COLUMN erp_webhook.voucher.occurred_on IS 'the day of the fact; booked_on is later where that day was closed';
-COMMENT ON COLUMN erp_webhook.voucher.digest IS 'SHA-256 of the voucher with its entries as it was posted (43_chain); verify_chain() compares';
+COMMENT ON COLUMN erp_webhook.voucher.digest IS
+  'SHA-256 of the voucher with its entries as it was posted (43_chain); verify_chain() compares';
 
 CREATE TABLE erp_webhook.entry (
   company_id int NOT NULL,
@@ -132,7 +139,8 @@ CREATE TABLE erp_webhook.entry (
   currency text NOT NULL,
   PRIMARY KEY (company_id, voucher_id, entry_no)
 );
-COMMENT ON TABLE erp_webhook.entry IS 'moves one positive amount from one ledger account (credit) to another (debit): a voucher cannot be out of balance';
+COMMENT ON TABLE erp_webhook.entry IS
+  'moves one positive amount from one ledger account (credit) to another (debit): a voucher cannot be out of balance';
 
 -- Numbered without gaps per company and year: the counter is locked last and only by those who make a document.
 CREATE TABLE erp_webhook.document_counter (
@@ -159,7 +167,8 @@ CREATE TABLE erp_webhook.document (
   UNIQUE (company_id, number),
   FOREIGN KEY (company_id, voucher_id) REFERENCES erp_webhook.voucher
 );
-COMMENT ON TABLE erp_webhook.document IS 'credit notes, and debit notes that take one back: each change of what an invoice was credited';
+COMMENT ON TABLE erp_webhook.document IS
+  'credit notes, and debit notes that take one back: each change of what an invoice was credited';
 
 DO $$
 DECLARE t text;

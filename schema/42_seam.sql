@@ -3,8 +3,8 @@
 --   handover.state
 --     settle() answered a reference ──▶ done
 --     settle() answered queued:<ref> ──▶ queued ── confirm() ──▶ done
---                                               └─ confirm(error) ──▶ refused, an exception until the
---                                                  ERP is offered it again: by retry_failed(), or when it is next settled
+--                                               └─ confirm(error) ──▶ refused, an exception until the ERP is offered it
+--                                                  again: by retry_failed(), or when it is next settled
 
 CREATE TABLE erp_webhook.binding (
   company_id int PRIMARY KEY REFERENCES erp_webhook.company,
@@ -14,7 +14,8 @@ CREATE TABLE erp_webhook.binding (
   bound_at timestamptz NOT NULL DEFAULT now(),
   bound_by name NOT NULL DEFAULT session_user
 );
-COMMENT ON TABLE erp_webhook.binding IS 'companies whose invoices are an ERP''s: its view of open items, the function that settles there, the one that locks a document';
+COMMENT ON TABLE erp_webhook.binding IS
+  'companies whose invoices are an ERP''s: its view of open items, the function that settles there, the one that locks a document';
 
 CREATE TYPE erp_webhook.erp_line AS (erp_key text, account_no text, amount numeric, currency text);
 COMMENT ON TYPE erp_webhook.erp_line IS 'so much less is owed: on this document, or without one on account';
@@ -48,7 +49,8 @@ CREATE TABLE erp_webhook.event_rule (
   added_by name NOT NULL DEFAULT session_user,
   PRIMARY KEY (company_id, kind, function)
 );
-COMMENT ON TABLE erp_webhook.event_rule IS 'functions a company wants called with events of a kind, in the transaction that settles them; kind * is all';
+COMMENT ON TABLE erp_webhook.event_rule IS
+  'functions a company wants called with events of a kind, in the transaction that settles them; kind * is all';
 
 DO $$
 DECLARE t text;
