@@ -4,9 +4,9 @@
 --                                                                                                              │
 --   match(), unmatch() ──▶ bank_decision ─────────────────────────────────────────────── match_again() ──▶ bank_match
 --
--- A line of a statement is a fact like a bank's webhook, so both are one kind of object (SETTLEMENT.md section 3). What of an
--- entry can change is which of several that are the same money counts. bank_match is derived: what the rules, and before
--- them the decisions of people, come to today; settle books payouts and lines by it.
+-- A line of a statement is a fact like a bank's webhook, so both are one kind of object (SETTLEMENT.md section 3). What
+-- of an entry can change is which of several that are the same money counts. bank_match is derived: what the rules, and
+-- before them the decisions of people, come to today; settle books payouts and lines by it.
 
 CREATE TABLE erp_webhook.bank_file (
   company_id int NOT NULL,
@@ -330,10 +330,12 @@ CREATE TRIGGER bank_file_is_evidence BEFORE UPDATE OR DELETE OR TRUNCATE ON erp_
   FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.forbid();
 CREATE TRIGGER bank_entry_is_kept BEFORE DELETE OR TRUNCATE ON erp_webhook.bank_entry
   FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.forbid();
-CREATE TRIGGER bank_entry_says_what_it_said BEFORE UPDATE OF company_id, line_id, object_ref, account, amount, currency, bank_ref ON erp_webhook.bank_entry
+CREATE TRIGGER bank_entry_says_what_it_said
+  BEFORE UPDATE OF company_id, line_id, object_ref, account, amount, currency, bank_ref ON erp_webhook.bank_entry
   FOR EACH STATEMENT EXECUTE FUNCTION erp_webhook.forbid('The bank said so; a later statement may only say more.');
 
--- What a reader of statements hands over, one row a statement and one a booked entry; `line` is where in the file it stands.
+-- What a reader of statements hands over, one row a statement and one a booked entry;
+-- `line` is where in the file it stands.
 CREATE TYPE erp_webhook.statement_record AS (
   what text, line int, statement_no int, statement_ref text, account text, currency text,
   from_date date, to_date date, opening numeric, closing numeric,
@@ -359,13 +361,14 @@ BEGIN
 END
 $$;
 
--- Reports read days: what was booked, or received, on them. (The second is a block-range index: it costs the inbox next to nothing.)
+-- Reports read days: what was booked, or received, on them.
+-- (The second is a block-range index: it costs the inbox next to nothing.)
 CREATE INDEX voucher_by_day ON erp_webhook.voucher (company_id, booked_on);
 CREATE INDEX event_by_arrival ON erp_webhook.event USING brin (received_at) WITH (autosummarize = on);
 CREATE INDEX money_object_of_payout ON erp_webhook.money_object (company_id, source_id, payout_ref) WHERE payout_ref IS NOT NULL;
 
--- What passes the bank is few beside the payments, and is read one by one over all of history (cash_proof()): two narrow indexes
--- that hold it whole. An index serves only a query that repeats its condition: see bank_moves().
+-- What passes the bank is few beside the payments, and is read one by one over all of history (cash_proof()): two
+-- narrow indexes that hold it whole. An index serves only a query that repeats its condition: see bank_moves().
 CREATE INDEX voucher_of_bank ON erp_webhook.voucher (company_id, voucher_id) INCLUDE (source_id, object, object_ref, booked_on)
   WHERE object IN ('payout', 'arrival', 'bank');
 CREATE INDEX entry_of_bank ON erp_webhook.entry (company_id, voucher_id) INCLUDE (debit, credit, amount, currency)
