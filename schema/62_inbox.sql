@@ -8,7 +8,8 @@ AS 'MODULE_PATHNAME', 'erp_webhook_ingest';
 COMMENT ON FUNCTION erp_webhook.ingest(text, jsonb, bytea, text, text) IS
   'prove one webhook, keep it, settle it; the receipt says what to answer its sender once the transaction has committed';
 
-CREATE FUNCTION erp_webhook.ingest_batch(sources text[], headers jsonb[], bodies bytea[], methods text[] DEFAULT NULL, urls text[] DEFAULT NULL)
+CREATE FUNCTION erp_webhook.ingest_batch(
+  sources text[], headers jsonb[], bodies bytea[], methods text[] DEFAULT NULL, urls text[] DEFAULT NULL)
 RETURNS SETOF erp_webhook.receipt
 LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -21,7 +22,8 @@ CREATE FUNCTION erp_webhook.counters(
 RETURNS SETOF record
 LANGUAGE c VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'erp_webhook_counters';
-COMMENT ON FUNCTION erp_webhook.counters() IS 'requests of the companies the caller reads, counted since the server started (scope server) or by this session alone (scope session)';
+COMMENT ON FUNCTION erp_webhook.counters() IS
+  'requests of the companies the caller reads, counted since the server started (scope server) or by this session alone (scope session)';
 
 -- Requests to names we do not know are counted together, under the source "unknown".
 CREATE VIEW erp_webhook.stats WITH (security_invoker = true) AS
@@ -29,7 +31,8 @@ CREATE VIEW erp_webhook.stats WITH (security_invoker = true) AS
   FROM erp_webhook.counters() c
   LEFT JOIN erp_webhook.source s ON s.company_id = c.company_id AND s.source_id = c.source_id
   WHERE s.name IS NOT NULL OR c.company_id = 0;
-COMMENT ON VIEW erp_webhook.stats IS 'how often each source had each outcome, and why; duplicates are counted here and nowhere else';
+COMMENT ON VIEW erp_webhook.stats IS
+  'how often each source had each outcome, and why; duplicates are counted here and nowhere else';
 
 -- A month of deliveries: its partition, or NULL.
 CREATE FUNCTION erp_webhook.delivery_month(month timestamptz) RETURNS regclass
@@ -37,11 +40,12 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 RETURN to_regclass(format('erp_webhook.delivery_%s', to_char(month, 'YYYY_MM')));
-COMMENT ON FUNCTION erp_webhook.delivery_month(timestamptz) IS 'the partition that holds the deliveries of a month (UTC), if it is there';
+COMMENT ON FUNCTION erp_webhook.delivery_month(timestamptz) IS
+  'the partition that holds the deliveries of a month (UTC), if it is there';
 
--- Make the partition of a month. What already sits in the default partition moves: only the owner can switch the guard off.
--- The whole table is locked, for an INSERT that was already sent to the default partition would fail when it finds the
--- month there. The lock is not waited for: behind a wait for somebody's dump to end, ingest would stand still.
+-- Make the partition of a month. What already sits in the default partition moves: only the owner can switch the guard
+-- off. The whole table is locked, for an INSERT that was already sent to the default partition would fail when it finds
+-- the month there. The lock is not waited for: behind a wait for somebody's dump to end, ingest would stand still.
 CREATE FUNCTION erp_webhook.make_delivery_month(month timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -59,8 +63,9 @@ BEGIN
   EXECUTE format('COMMENT ON TABLE %s IS %L', part, 'deliveries received in ' || to_char(month, 'YYYY-MM') || ' (UTC)');
   IF EXISTS (SELECT FROM erp_webhook.delivery_default d WHERE d.received_at >= first AND d.received_at < next) THEN
     ALTER TABLE erp_webhook.delivery_default DISABLE TRIGGER delivery_is_evidence;
-    EXECUTE format('WITH moved AS (DELETE FROM erp_webhook.delivery_default d WHERE d.received_at >= %L AND d.received_at < %L RETURNING *)'
-                   ' INSERT INTO %s SELECT * FROM moved', first, next, part);
+    EXECUTE format(
+      'WITH moved AS (DELETE FROM erp_webhook.delivery_default d WHERE d.received_at >= %L AND d.received_at < %L RETURNING *)'
+      ' INSERT INTO %s SELECT * FROM moved', first, next, part);
     ALTER TABLE erp_webhook.delivery_default ENABLE ALWAYS TRIGGER delivery_is_evidence;
   END IF;
   EXECUTE format('ALTER TABLE erp_webhook.delivery ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)', part, first, next);
@@ -70,7 +75,8 @@ BEGIN
   PERFORM erp_webhook.guard_company_rows(part::regclass);
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.make_delivery_month(timestamptz) IS 'make the partition of a month and move there what the default partition holds of it';
+COMMENT ON FUNCTION erp_webhook.make_delivery_month(timestamptz) IS
+  'make the partition of a month and move there what the default partition holds of it';
 
 -- Months that ended before the setting erp_webhook.keep_deliveries (months; 0: for ever) are dropped. Events stay.
 CREATE FUNCTION erp_webhook.drop_delivery_months() RETURNS int
@@ -99,7 +105,8 @@ BEGIN
   RETURN dropped;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.drop_delivery_months() IS 'drop the months of deliveries that erp_webhook.keep_deliveries no longer keeps; events are never dropped';
+COMMENT ON FUNCTION erp_webhook.drop_delivery_months() IS
+  'drop the months of deliveries that erp_webhook.keep_deliveries no longer keeps; events are never dropped';
 
 -- Daily: this month and three more, every month the default partition holds, then what is old enough.
 CREATE FUNCTION erp_webhook.maintain() RETURNS TABLE (made int, dropped int)
