@@ -22,8 +22,12 @@ CREATE VIEW erp_webhook.account_balance WITH (security_invoker = true) AS
   FROM erp_webhook.account a
   CROSS JOIN LATERAL (
     SELECT a.currency, 0::numeric AS amount
-    UNION ALL SELECT i.currency, i.due FROM erp_webhook.invoice i WHERE i.company_id = a.company_id AND i.account_id = a.account_id
-    UNION ALL SELECT r.currency, r.allocated - r.net FROM erp_webhook.receipt_standing r WHERE r.company_id = a.company_id AND r.account_id = a.account_id) b
+    UNION ALL
+    SELECT i.currency, i.due FROM erp_webhook.invoice i
+    WHERE i.company_id = a.company_id AND i.account_id = a.account_id
+    UNION ALL
+    SELECT r.currency, r.allocated - r.net FROM erp_webhook.receipt_standing r
+    WHERE r.company_id = a.company_id AND r.account_id = a.account_id) b
   GROUP BY a.company_id, a.account_id, a.account_no, b.currency, a.currency, a.state
   HAVING b.currency = a.currency OR sum(b.amount) <> 0;
 COMMENT ON VIEW erp_webhook.account_balance IS 'what each customer owes (positive) or has to its credit, per currency';
@@ -34,10 +38,12 @@ CREATE VIEW erp_webhook.payment WITH (security_invoker = true) AS
     FROM erp_webhook.money_object o
     CROSS JOIN LATERAL (VALUES
       (o.object = 'payment' AND NOT o.reversal, o.currency, o.amount, 'captured'),
-      (o.object = 'payment' AND NOT o.effective OR o.reversal OR o.object = 'bank' AND o.effective, o.currency, o.amount, 'reversed'),
+      (o.object = 'payment' AND NOT o.effective OR o.reversal OR o.object = 'bank' AND o.effective,
+         o.currency, o.amount, 'reversed'),
       (o.object = 'refund' AND o.effective, o.currency, o.amount, 'refunded'),
       (o.object = 'refund_total', o.currency,
-         CASE WHEN o.object = 'refund_total' THEN erp_webhook.refunded_unseen(o.company_id, o.source_id, o.payment_ref, o.currency, o.amount) END, 'refunded'),
+         CASE WHEN o.object = 'refund_total'
+              THEN erp_webhook.refunded_unseen(o.company_id, o.source_id, o.payment_ref, o.currency, o.amount) END, 'refunded'),
       (o.object = 'withdrawn', o.currency, o.amount, 'withdrawn'),
       (o.object = 'reinstated', o.currency, o.amount, 'reinstated'),
       (o.fee IS NOT NULL, coalesce(o.fee_currency, o.currency), o.fee, 'fee')) f (holds, currency, amount, what)
@@ -57,7 +63,8 @@ CREATE VIEW erp_webhook.payment WITH (security_invoker = true) AS
          erp_webhook.written(f.reversed, f.currency) AS reversed, erp_webhook.written(f.fee, f.currency) AS fee, f.source_id
   FROM figure f JOIN erp_webhook.source s ON s.company_id = f.company_id AND s.source_id = f.source_id
   WHERE f.captured <> 0 OR f.refunded <> 0 OR f.disputed <> 0 OR f.reversed <> 0 OR f.fee <> 0;
-COMMENT ON VIEW erp_webhook.payment IS 'what each payment came to: captured (ever), refunded, disputed, reversed, fees in its currency';
+COMMENT ON VIEW erp_webhook.payment IS
+  'what each payment came to: captured (ever), refunded, disputed, reversed, fees in its currency';
 
 CREATE VIEW erp_webhook.payout WITH (security_invoker = true) AS
   SELECT o.company_id, s.name AS source, o.object_ref AS payout_ref, nullif(o.denomination, '') AS currency,
@@ -66,9 +73,11 @@ CREATE VIEW erp_webhook.payout WITH (security_invoker = true) AS
   FROM erp_webhook.money_object o
   JOIN erp_webhook.source s ON s.company_id = o.company_id AND s.source_id = o.source_id
   CROSS JOIN LATERAL (
-    SELECT (array_agg(e.amount ORDER BY erp_webhook.moment(e.occurred_at, e.signed_at, e.received_at) DESC) FILTER (WHERE e.amount IS NOT NULL))[1] AS amount,
+    SELECT (array_agg(e.amount ORDER BY erp_webhook.moment(e.occurred_at, e.signed_at, e.received_at) DESC)
+              FILTER (WHERE e.amount IS NOT NULL))[1] AS amount,
            bool_or(e.kind = 'payout.failed') AS failed
-    FROM unnest(o.facts) f (event_id) JOIN erp_webhook.event e ON e.company_id = o.company_id AND e.event_id = f.event_id AND e.state = 'applied') told
+    FROM unnest(o.facts) f (event_id)
+    JOIN erp_webhook.event e ON e.company_id = o.company_id AND e.event_id = f.event_id AND e.state = 'applied') told
   WHERE o.object = 'payout' AND (o.denomination <> '' OR NOT EXISTS (
     SELECT FROM erp_webhook.money_object p WHERE p.company_id = o.company_id AND p.source_id = o.source_id AND p.object = 'payout'
       AND p.object_ref = o.object_ref AND p.denomination <> ''));

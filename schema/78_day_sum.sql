@@ -25,19 +25,24 @@ BEGIN
   ELSIF now_.pending_xid <= pg_snapshot_xmax(pg_current_snapshot()) THEN
     RETURN;
   END IF;
-  -- In this order: a number given before the first statement belongs to a transaction that the second one's snapshot knows.
+  -- In this order: a number given before the first statement belongs to a transaction
+  -- that the second one's snapshot knows.
   SELECT last_value INTO given FROM erp_webhook.voucher_voucher_id_seq;
-  UPDATE erp_webhook.day_sum_state s SET upto = now_.upto, pending = given, pending_xid = pg_snapshot_xmax(pg_current_snapshot()) WHERE s.company_id = company_id;
+  UPDATE erp_webhook.day_sum_state s
+  SET upto = now_.upto, pending = given, pending_xid = pg_snapshot_xmax(pg_current_snapshot())
+  WHERE s.company_id = company_id;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.sum_days_of(int) IS 'one step of summing a company''s ledger by day; it takes two for a voucher to be in the sums';
+COMMENT ON FUNCTION erp_webhook.sum_days_of(int) IS
+  'one step of summing a company''s ledger by day; it takes two for a voucher to be in the sums';
 
 CREATE FUNCTION erp_webhook.sum_days() RETURNS void
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$ SELECT erp_webhook.sum_days_of(c.company_id) FROM erp_webhook.company c ORDER BY c.company_id $$;
-COMMENT ON FUNCTION erp_webhook.sum_days() IS 'worker, every hour: sum the ledgers of all companies by day, as far as it is certain';
+COMMENT ON FUNCTION erp_webhook.sum_days() IS
+  'worker, every hour: sum the ledgers of all companies by day, as far as it is certain';
 
 -- The plan is made for the number it is asked with: how few vouchers come after it decides how they are found.
 CREATE FUNCTION erp_webhook.ledger_moves(company_id int, from_date date, to_date date)
@@ -57,7 +62,8 @@ BEGIN
   UNION ALL
   SELECT v.booked_on, v.object, e.debit, e.credit, e.currency, sum(e.amount)
   FROM erp_webhook.voucher v JOIN erp_webhook.entry e ON e.company_id = v.company_id AND e.voucher_id = v.voucher_id
-  WHERE v.company_id = ledger_moves.company_id AND v.voucher_id > summed AND e.voucher_id > summed AND v.booked_on BETWEEN ledger_moves.from_date AND ledger_moves.to_date
+  WHERE v.company_id = ledger_moves.company_id AND v.voucher_id > summed AND e.voucher_id > summed
+    AND v.booked_on BETWEEN ledger_moves.from_date AND ledger_moves.to_date
   GROUP BY 1, 2, 3, 4, 5;
 END
 $$;
