@@ -11,7 +11,10 @@ DECLARE
   done int := 0;
 BEGIN
   -- Each by itself: what still fails keeps its error and holds up no other.
-  FOR e IN SELECT * FROM erp_webhook.event e WHERE e.company_id = this AND e.state = 'failed' ORDER BY e.event_id FOR UPDATE SKIP LOCKED LOOP
+  FOR e IN
+    SELECT * FROM erp_webhook.event e WHERE e.company_id = this AND e.state = 'failed'
+    ORDER BY e.event_id FOR UPDATE SKIP LOCKED
+  LOOP
     BEGIN
       UPDATE erp_webhook.event x SET state = 'applied', attempts = x.attempts + 1, sqlstate = NULL, error = NULL
       WHERE x.company_id = this AND x.event_id = e.event_id RETURNING * INTO e;
@@ -23,14 +26,16 @@ BEGIN
       IF left(SQLSTATE, 2) IN ('40', '53', '57', '58', 'XX') OR SQLSTATE = '55P03' THEN
         RAISE;
       END IF;
-      UPDATE erp_webhook.event x SET attempts = x.attempts + 1, sqlstate = SQLSTATE, error = SQLERRM WHERE x.company_id = this AND x.event_id = e.event_id;
+      UPDATE erp_webhook.event x SET attempts = x.attempts + 1, sqlstate = SQLSTATE, error = SQLERRM
+      WHERE x.company_id = this AND x.event_id = e.event_id;
     END;
   END LOOP;
   RETURN done + erp_webhook.offer_refused(this);
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.retry_failed(text) FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.retry_failed(text) IS 'try again to settle what failed, and offer an ERP again what it refused; returns how many events are settled now, or offered';
+COMMENT ON FUNCTION erp_webhook.retry_failed(text) IS
+  'try again to settle what failed, and offer an ERP again what it refused; returns how many events are settled now, or offered';
 
 -- A grace period ends by the clock, not by an event: run_jobs() and maintain() call this.
 CREATE FUNCTION erp_webhook.suspend_due() RETURNS int
@@ -69,10 +74,11 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.on_event(text, regprocedure, text) FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.on_event(text, regprocedure, text) IS 'call function(event) for every event of a kind (* for all), in the same transaction';
+COMMENT ON FUNCTION erp_webhook.on_event(text, regprocedure, text) IS
+  'call function(event) for every event of a kind (* for all), in the same transaction';
 
--- What we call runs as its owner, and only who could act as that owner may have it called. A function that takes our row
--- type gets the row; one that takes jsonb, the row as jsonb.
+-- What we call runs as its owner, and only who could act as that owner may have it called. A function that takes our
+-- row type gets the row; one that takes jsonb, the row as jsonb.
 CREATE FUNCTION erp_webhook.check_bound_function(function regprocedure, arguments regtype[]) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -96,13 +102,15 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.check_bound_function(regprocedure, regtype[]) FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.check_bound_function(regprocedure, regtype[]) IS 'raises unless the caller may have this function called; makes it run as its owner';
+COMMENT ON FUNCTION erp_webhook.check_bound_function(regprocedure, regtype[]) IS
+  'raises unless the caller may have this function called; makes it run as its owner';
 
 CREATE FUNCTION erp_webhook.call_as_owner(function regprocedure, VARIADIC arguments "any") RETURNS text
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'erp_webhook_call_as_owner';
 REVOKE ALL ON FUNCTION erp_webhook.call_as_owner(regprocedure, "any") FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.call_as_owner(regprocedure, "any") IS 'call a bound function as the role that owns it; its result, if it is text';
+COMMENT ON FUNCTION erp_webhook.call_as_owner(regprocedure, "any") IS
+  'call a bound function as the role that owns it; its result, if it is text';
 
 CREATE FUNCTION erp_webhook.call_of(function regprocedure) RETURNS text
 LANGUAGE plpgsql STABLE
@@ -111,7 +119,8 @@ AS $$
 BEGIN
   RETURN (SELECT format('SELECT erp_webhook.call_as_owner(%s, %s)', p.oid, string_agg(
             CASE a.type WHEN 'jsonb'::regtype THEN format('to_jsonb($%s)', a.n) ELSE format('$%s', a.n) END, ', ' ORDER BY a.n))
-          FROM pg_proc p CROSS JOIN LATERAL unnest(p.proargtypes::oid[]) WITH ORDINALITY a (type, n) WHERE p.oid = function GROUP BY p.oid);
+          FROM pg_proc p CROSS JOIN LATERAL unnest(p.proargtypes::oid[]) WITH ORDINALITY a (type, n)
+          WHERE p.oid = function GROUP BY p.oid);
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.call_of(regprocedure) IS 'the statement that calls a bound function';
@@ -128,7 +137,8 @@ BEGIN
   END IF;
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.check_consent(regprocedure[], regclass) IS 'raises unless the caller could act as the owners of these functions and this view';
+COMMENT ON FUNCTION erp_webhook.check_consent(regprocedure[], regclass) IS
+  'raises unless the caller could act as the owners of these functions and this view';
 
 CREATE FUNCTION erp_webhook.keep_event_rule(company_id int, kind text, function regprocedure) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
