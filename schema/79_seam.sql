@@ -1,8 +1,9 @@
--- The seam to a real ERP (DESIGN 9). Settlement knows invoices only as rows of invoice; for a bound company those rows are
--- shadows of the ERP's view, refreshed here before anything is decided, and what settlement decides is handed over here
--- before it is done. Nothing else of settlement knows which of the two it serves.
+-- The seam to a real ERP (DESIGN 9). Settlement knows invoices only as rows of invoice; for a bound company those rows
+-- are shadows of the ERP's view, refreshed here before anything is decided, and what settlement decides is handed over
+-- here before it is done. Nothing else of settlement knows which of the two it serves.
 
-CREATE FUNCTION erp_webhook.bind(company text, open_items regclass, settle regprocedure, lock regprocedure DEFAULT NULL) RETURNS void
+CREATE FUNCTION erp_webhook.bind(company text, open_items regclass, settle regprocedure, lock regprocedure DEFAULT NULL)
+RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -22,7 +23,8 @@ BEGIN
   IF NOT pg_has_role(current_user, (SELECT c.relowner FROM pg_class c WHERE c.oid = open_items), 'MEMBER') THEN
     RAISE EXCEPTION 'must be a member of the role that owns %', open_items USING ERRCODE = 'insufficient_privilege';
   END IF;
-  EXECUTE format('GRANT USAGE ON SCHEMA %s TO erp_webhook_owner', (SELECT c.relnamespace::regnamespace FROM pg_class c WHERE c.oid = open_items));
+  EXECUTE format('GRANT USAGE ON SCHEMA %s TO erp_webhook_owner',
+                 (SELECT c.relnamespace::regnamespace FROM pg_class c WHERE c.oid = open_items));
   EXECUTE format('GRANT SELECT ON %s TO erp_webhook_owner', open_items);
   PERFORM erp_webhook.keep_binding(company, open_items, settle, lock);
 END
@@ -41,10 +43,12 @@ DECLARE
 BEGIN
   PERFORM erp_webhook.check_consent(ARRAY[settle, lock], open_items);
   IF EXISTS (SELECT FROM erp_webhook.invoice i WHERE i.company_id = this AND i.erp_key IS NULL) THEN
-    RAISE EXCEPTION 'company "%" has invoices of its own: bind an ERP to a company without', company USING ERRCODE = 'object_not_in_prerequisite_state';
+    RAISE EXCEPTION 'company "%" has invoices of its own: bind an ERP to a company without', company
+      USING ERRCODE = 'object_not_in_prerequisite_state';
   END IF;
   INSERT INTO erp_webhook.binding AS b (company_id, open_items, settle, lock) VALUES (this, open_items, settle::text, lock::text)
-  ON CONFLICT ON CONSTRAINT binding_pkey DO UPDATE SET open_items = EXCLUDED.open_items, settle = EXCLUDED.settle, lock = EXCLUDED.lock;
+  ON CONFLICT ON CONSTRAINT binding_pkey DO UPDATE
+    SET open_items = EXCLUDED.open_items, settle = EXCLUDED.settle, lock = EXCLUDED.lock;
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.keep_binding(text, regclass, regprocedure, regprocedure) FROM PUBLIC;
@@ -60,10 +64,11 @@ BEGIN
           WHERE h.company_id = our_share.company_id AND h.invoice_id = our_share.invoice_id AND h.state = 'done');
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.our_share(int, bigint) IS 'how much of an ERP''s document our vouchers settled, as the ERP has confirmed';
+COMMENT ON FUNCTION erp_webhook.our_share(int, bigint) IS
+  'how much of an ERP''s document our vouchers settled, as the ERP has confirmed';
 
--- What an ERP's view shows, read as the role that owns the view: a function in a view runs as whoever reads it, and we see
--- every company.
+-- What an ERP's view shows, read as the role that owns the view: a function in a view runs as whoever reads it, and we
+-- see every company.
 CREATE FUNCTION erp_webhook.view_rows(view regclass, numbers text[], account_nos text[]) RETURNS text
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -79,13 +84,15 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.view_rows(regclass, text[], text[]) FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.view_rows(regclass, text[], text[]) IS 'the documents an ERP''s view shows of these numbers and accounts';
+COMMENT ON FUNCTION erp_webhook.view_rows(regclass, text[], text[]) IS
+  'the documents an ERP''s view shows of these numbers and accounts';
 
 CREATE FUNCTION erp_webhook.read_as_owner(reader regprocedure, view regclass, numbers text[], account_nos text[]) RETURNS text
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'erp_webhook_read_as_owner';
 REVOKE ALL ON FUNCTION erp_webhook.read_as_owner(regprocedure, regclass, text[], text[]) FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.read_as_owner(regprocedure, regclass, text[], text[]) IS 'call one of our functions as the role that owns a bound view';
+COMMENT ON FUNCTION erp_webhook.read_as_owner(regprocedure, regclass, text[], text[]) IS
+  'call one of our functions as the role that owns a bound view';
 
 CREATE FUNCTION erp_webhook.documents_of(view regclass, numbers text[], account_nos text[] DEFAULT '{}')
 RETURNS TABLE (erp_key text, number text, account_no text, currency text, total numeric, due numeric)
@@ -100,7 +107,8 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.documents_of(regclass, text[], text[]) FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.documents_of(regclass, text[], text[]) IS 'an ERP''s documents, as its view shows them to its owner';
+COMMENT ON FUNCTION erp_webhook.documents_of(regclass, text[], text[]) IS
+  'an ERP''s documents, as its view shows them to its owner';
 
 -- Make the shadows what the view says: documents with these numbers, or of these customers. Returns those that changed.
 CREATE FUNCTION erp_webhook.read_open_items(company_id int, numbers text[], account_nos text[] DEFAULT '{}') RETURNS bigint[]
@@ -118,11 +126,15 @@ DECLARE
 BEGIN
   SELECT * INTO bound FROM erp_webhook.binding b WHERE b.company_id = company;
   changed := '{}';
-  FOR item IN SELECT d.* FROM erp_webhook.documents_of(bound.open_items, read_open_items.numbers, read_open_items.account_nos) d ORDER BY d.number
+  FOR item IN
+    SELECT d.* FROM erp_webhook.documents_of(bound.open_items, read_open_items.numbers, read_open_items.account_nos) d
+    ORDER BY d.number
   LOOP
-    INSERT INTO erp_webhook.account (company_id, account_no, currency) VALUES (company, item.account_no, item.currency) ON CONFLICT DO NOTHING;
+    INSERT INTO erp_webhook.account (company_id, account_no, currency)
+    VALUES (company, item.account_no, item.currency) ON CONFLICT DO NOTHING;
     INSERT INTO erp_webhook.invoice AS i (company_id, number, account_id, currency, total, due_on, erp_key, elsewhere)
-    SELECT company, item.number, a.account_id, item.currency, item.total, CURRENT_DATE, item.erp_key, greatest(0, item.total - item.due)
+    SELECT company, item.number, a.account_id, item.currency, item.total, CURRENT_DATE, item.erp_key,
+           greatest(0, item.total - item.due)
     FROM erp_webhook.account a WHERE a.company_id = company AND a.account_no = item.account_no
     ON CONFLICT (company_id, number) DO UPDATE
       SET total = EXCLUDED.total, account_id = EXCLUDED.account_id, erp_key = EXCLUDED.erp_key,
@@ -154,13 +166,17 @@ BEGIN
   SELECT array_agg(r.ref) INTO said
   FROM erp_webhook.objects_at(company, s.groups) o
   CROSS JOIN LATERAL unnest(o.refs) r (ref);
-  SELECT array_agg(i.number) INTO numbers FROM erp_webhook.invoice i WHERE i.company_id = company AND i.invoice_id = ANY (s.invoices);
-  SELECT array_agg(a.account_no) INTO account_nos FROM erp_webhook.account a WHERE a.company_id = company AND a.account_id = ANY (s.accounts);
-  PERFORM erp_webhook.read_open_items(company, erp_webhook.join_names(numbers, erp_webhook.join_names(s.numbers, erp_webhook.numbers_in(said))),
-                                      coalesce(account_nos, '{}'));
+  SELECT array_agg(i.number) INTO numbers FROM erp_webhook.invoice i
+  WHERE i.company_id = company AND i.invoice_id = ANY (s.invoices);
+  SELECT array_agg(a.account_no) INTO account_nos FROM erp_webhook.account a
+  WHERE a.company_id = company AND a.account_id = ANY (s.accounts);
+  PERFORM erp_webhook.read_open_items(
+    company, erp_webhook.join_names(numbers, erp_webhook.join_names(s.numbers, erp_webhook.numbers_in(said))),
+    coalesce(account_nos, '{}'));
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.read_component(int, erp_webhook.scope) IS 'refresh the shadows of the documents a component may reach';
+COMMENT ON FUNCTION erp_webhook.read_component(int, erp_webhook.scope) IS
+  'refresh the shadows of the documents a component may reach';
 
 CREATE FUNCTION erp_webhook.lock_documents(company_id int, invoices bigint[]) RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -177,7 +193,8 @@ BEGIN
   END IF;
   FOR document IN
     SELECT i.erp_key FROM erp_webhook.invoice i
-    WHERE i.company_id = lock_documents.company_id AND i.invoice_id = ANY (invoices) AND i.erp_key IS NOT NULL ORDER BY i.number COLLATE "C"
+    WHERE i.company_id = lock_documents.company_id AND i.invoice_id = ANY (invoices) AND i.erp_key IS NOT NULL
+    ORDER BY i.number COLLATE "C"
   LOOP
     EXECUTE erp_webhook.call_of(locker) USING document.erp_key;
   END LOOP;
@@ -186,12 +203,13 @@ $$;
 COMMENT ON FUNCTION erp_webhook.lock_documents(int, bigint[]) IS 'let the ERP lock its documents, in the order of their numbers';
 
 CREATE TYPE erp_webhook.erp_change AS (
-  voucher_id bigint, source_id int, object text, object_ref text, invoice_id bigint, account_no text, amount numeric, currency text);
+  voucher_id bigint, source_id int, object text, object_ref text, invoice_id bigint,
+  account_no text, amount numeric, currency text);
 COMMENT ON TYPE erp_webhook.erp_change IS 'one line for the ERP, the object it is about and the voucher it goes with';
 
--- Again ought − done: what each receipt pays and has on account, less what the ERP was told. The receipt's first voucher
--- carries the difference, further ones stand on account; without a voucher it is a mere re-allocation. Credit notes and
--- write-offs name their invoice.
+-- Again ought − done: what each receipt pays and has on account, less what the ERP was told. The receipt's first
+-- voucher carries the difference, further ones stand on account; without a voucher it is a mere re-allocation. Credit
+-- notes and write-offs name their invoice.
 CREATE FUNCTION erp_webhook.erp_changes(company_id int, invoices bigint[], groups erp_webhook.object_key[], vouchers bigint[])
 RETURNS SETOF erp_webhook.erp_change
 LANGUAGE plpgsql STABLE
@@ -215,38 +233,48 @@ BEGIN
     SELECT s.voucher_id, s.amount, s.currency, m.source_id, m.object, m.object_ref,
            row_number() OVER (PARTITION BY m.source_id, m.object, m.object_ref, s.currency ORDER BY s.voucher_id) AS nth
     FROM side s
-    JOIN (SELECT DISTINCT (m.o).source_id AS source_id, m.grouped_as AS object, m.group_ref AS object_ref, (m.o).object AS o, (m.o).object_ref AS ref
-          FROM erp_webhook.objects_of(company, groups) m) m ON m.source_id = s.source_id AND m.o = s.object AND m.ref = s.object_ref
+    JOIN (SELECT DISTINCT (m.o).source_id AS source_id, m.grouped_as AS object, m.group_ref AS object_ref,
+                 (m.o).object AS o, (m.o).object_ref AS ref
+          FROM erp_webhook.objects_of(company, groups) m) m
+      ON m.source_id = s.source_id AND m.o = s.object AND m.ref = s.object_ref
   ), line AS (
     SELECT r.source_id, r.object, r.object_ref, i.currency, a.invoice_id, c.account_no, a.amount::numeric AS amount
     FROM receipt r
-    JOIN erp_webhook.allocation a ON a.company_id = r.company_id AND a.source_id = r.source_id AND a.object = r.object AND a.object_ref = r.object_ref
+    JOIN erp_webhook.allocation a
+      ON a.company_id = r.company_id AND a.source_id = r.source_id AND a.object = r.object AND a.object_ref = r.object_ref
       AND a.invoice_id = ANY (invoices)
     JOIN erp_webhook.invoice i ON i.company_id = a.company_id AND i.invoice_id = a.invoice_id
     JOIN erp_webhook.account c ON c.company_id = i.company_id AND c.account_id = i.account_id
     UNION ALL
     SELECT r.source_id, r.object, r.object_ref, s.currency, NULL, c.account_no, s.net - s.allocated
     FROM receipt r
-    JOIN erp_webhook.receipt_standing s ON s.company_id = r.company_id AND s.source_id = r.source_id AND s.object = r.object AND s.object_ref = r.object_ref
+    JOIN erp_webhook.receipt_standing s
+      ON s.company_id = r.company_id AND s.source_id = r.source_id AND s.object = r.object AND s.object_ref = r.object_ref
     LEFT JOIN erp_webhook.account c ON c.company_id = s.company_id AND c.account_id = s.account_id
     UNION ALL
     SELECT r.source_id, r.object, r.object_ref, h.currency, h.invoice_id, h.account_no, -h.amount
     FROM receipt r
-    JOIN erp_webhook.handover h ON h.company_id = r.company_id AND h.source_id = r.source_id AND h.object = r.object AND h.object_ref = r.object_ref
+    JOIN erp_webhook.handover h
+      ON h.company_id = r.company_id AND h.source_id = r.source_id AND h.object = r.object AND h.object_ref = r.object_ref
     WHERE h.state <> 'refused'
     UNION ALL
     SELECT p.source_id, p.object, p.object_ref, p.currency, NULL, o.account_no, -p.amount
-    FROM paid p CROSS JOIN LATERAL erp_webhook.account_of_receipt(company, p.source_id, p.object, p.object_ref, p.currency) o (account_no) WHERE p.nth > 1
+    FROM paid p
+    CROSS JOIN LATERAL erp_webhook.account_of_receipt(company, p.source_id, p.object, p.object_ref, p.currency) o (account_no)
+    WHERE p.nth > 1
   ), change AS (
     SELECT l.source_id, l.object, l.object_ref, l.currency, l.invoice_id, l.account_no, sum(l.amount) AS amount
     FROM line l GROUP BY l.source_id, l.object, l.object_ref, l.currency, l.invoice_id, l.account_no HAVING sum(l.amount) <> 0
   )
   SELECT p.voucher_id, c.source_id, c.object, c.object_ref, c.invoice_id, c.account_no, c.amount, c.currency
   FROM change c
-  LEFT JOIN paid p ON p.source_id = c.source_id AND p.object = c.object AND p.object_ref = c.object_ref AND p.currency = c.currency AND p.nth = 1
+  LEFT JOIN paid p ON p.source_id = c.source_id AND p.object = c.object AND p.object_ref = c.object_ref
+    AND p.currency = c.currency AND p.nth = 1
   UNION ALL
   SELECT p.voucher_id, p.source_id, p.object, p.object_ref, NULL, o.account_no, p.amount, p.currency
-  FROM paid p CROSS JOIN LATERAL erp_webhook.account_of_receipt(company, p.source_id, p.object, p.object_ref, p.currency) o (account_no) WHERE p.nth > 1
+  FROM paid p
+  CROSS JOIN LATERAL erp_webhook.account_of_receipt(company, p.source_id, p.object, p.object_ref, p.currency) o (account_no)
+  WHERE p.nth > 1
   UNION ALL
   SELECT s.voucher_id, s.source_id, s.object, s.object_ref, i.invoice_id, a.account_no, s.amount, s.currency
   FROM side s
@@ -262,15 +290,17 @@ $$;
 COMMENT ON FUNCTION erp_webhook.erp_changes(int, bigint[], erp_webhook.object_key[], bigint[]) IS
   'what the ERP is to settle: per voucher lines whose sum is its receivable side, and re-allocations that sum to zero';
 
-CREATE FUNCTION erp_webhook.account_of_receipt(company_id int, source_id int, object text, object_ref text, currency text) RETURNS text
+CREATE FUNCTION erp_webhook.account_of_receipt(company_id int, source_id int, object text, object_ref text, currency text)
+RETURNS text
 LANGUAGE plpgsql STABLE
 AS $$
 #variable_conflict use_column
 BEGIN
   RETURN (SELECT a.account_no FROM erp_webhook.receipt_standing s
           JOIN erp_webhook.account a ON a.company_id = s.company_id AND a.account_id = s.account_id
-          WHERE s.company_id = account_of_receipt.company_id AND s.source_id = account_of_receipt.source_id AND s.object = account_of_receipt.object
-            AND s.object_ref = account_of_receipt.object_ref AND s.currency = account_of_receipt.currency);
+          WHERE s.company_id = account_of_receipt.company_id AND s.source_id = account_of_receipt.source_id
+            AND s.object = account_of_receipt.object AND s.object_ref = account_of_receipt.object_ref
+            AND s.currency = account_of_receipt.currency);
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.account_of_receipt(int, int, text, text, text) IS 'whose a receipt is';
@@ -290,21 +320,27 @@ BEGIN
   SELECT * INTO bound FROM erp_webhook.binding b WHERE b.company_id = company;
   FOR change IN
     SELECT c.voucher_id, c.source_id, c.object, c.object_ref, c.currency,
-           array_agg(ROW(i.erp_key, c.account_no, c.amount, c.currency)::erp_webhook.erp_line ORDER BY i.number COLLATE "C" NULLS LAST) AS lines,
+           array_agg(ROW(i.erp_key, c.account_no, c.amount, c.currency)::erp_webhook.erp_line
+                     ORDER BY i.number COLLATE "C" NULLS LAST) AS lines,
            array_agg(c.invoice_id ORDER BY i.number COLLATE "C" NULLS LAST) AS invoices
     FROM erp_webhook.erp_changes(company, s.invoices, s.groups, vouchers) c
     LEFT JOIN erp_webhook.invoice i ON i.company_id = company AND i.invoice_id = c.invoice_id
-    GROUP BY c.voucher_id, c.source_id, c.object, c.object_ref, c.currency ORDER BY c.voucher_id NULLS LAST, c.object_ref COLLATE "C"
+    GROUP BY c.voucher_id, c.source_id, c.object, c.object_ref, c.currency
+    ORDER BY c.voucher_id NULLS LAST, c.object_ref COLLATE "C"
   LOOP
     v := NULL;
     -- What was refused is offered again as what it was.
-    change.voucher_id := coalesce(change.voucher_id, (SELECT max(r.voucher_id) FROM erp_webhook.refused r
-      WHERE r.company_id = company AND r.source_id = change.source_id AND r.object = change.object AND r.object_ref = change.object_ref));
+    change.voucher_id := coalesce(change.voucher_id, (
+      SELECT max(r.voucher_id) FROM erp_webhook.refused r
+      WHERE r.company_id = company AND r.source_id = change.source_id
+        AND r.object = change.object AND r.object_ref = change.object_ref));
     SELECT * INTO v FROM erp_webhook.voucher w WHERE w.company_id = company AND w.voucher_id = change.voucher_id;
     IF change.voucher_id IS NULL THEN
       -- A mere re-allocation has no voucher of its own; it is confirmed by the one that brought the money.
-      change.voucher_id := (SELECT max(h.voucher_id) FROM erp_webhook.handover h
-        WHERE h.company_id = company AND h.source_id = change.source_id AND h.object = change.object AND h.object_ref = change.object_ref);
+      change.voucher_id := (
+        SELECT max(h.voucher_id) FROM erp_webhook.handover h
+        WHERE h.company_id = company AND h.source_id = change.source_id
+          AND h.object = change.object AND h.object_ref = change.object_ref);
       v.company_id := company;
       v.voucher_id := change.voucher_id;
       v.object := 'allocation';
@@ -314,17 +350,21 @@ BEGIN
       v.currency := change.currency;
     END IF;
     EXECUTE erp_webhook.call_of(bound.settle::regprocedure) INTO ref USING v, change.lines;
-    INSERT INTO erp_webhook.handover (company_id, voucher_id, source_id, object, object_ref, invoice_id, account_no, amount, currency, ref, state)
-    SELECT company, change.voucher_id, change.source_id, change.object, change.object_ref, l.invoice_id, l.account_no, l.amount, l.currency, regexp_replace(ref, '^queued:', ''),
+    INSERT INTO erp_webhook.handover (company_id, voucher_id, source_id, object, object_ref,
+                                      invoice_id, account_no, amount, currency, ref, state)
+    SELECT company, change.voucher_id, change.source_id, change.object, change.object_ref,
+           l.invoice_id, l.account_no, l.amount, l.currency, regexp_replace(ref, '^queued:', ''),
            CASE WHEN ref LIKE 'queued:%' THEN 'queued' ELSE 'done' END
     FROM unnest(change.lines, change.invoices) l (erp_key, account_no, amount, currency, invoice_id);
   END LOOP;
   PERFORM erp_webhook.check_handover(company, s.invoices);
 END
 $$;
-COMMENT ON FUNCTION erp_webhook.hand_over(int, erp_webhook.scope, bigint[]) IS 'let the ERP settle what we settled, and see that it did';
+COMMENT ON FUNCTION erp_webhook.hand_over(int, erp_webhook.scope, bigint[]) IS
+  'let the ERP settle what we settled, and see that it did';
 
--- The view is read again: what it still shows as due must be the total, less what it settled itself, less what it took from us.
+-- The view is read again: what it still shows as due must be the total, less what it settled itself,
+-- less what it took from us.
 CREATE FUNCTION erp_webhook.check_handover(company_id int, invoices bigint[]) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -339,12 +379,14 @@ BEGIN
   FOR item IN
     SELECT i.number, i.total - i.elsewhere - erp_webhook.our_share(i.company_id, i.invoice_id) AS expected, v.due
     FROM erp_webhook.invoice i
-    LEFT JOIN erp_webhook.documents_of(items, (SELECT array_agg(n.number) FROM erp_webhook.invoice n
-                                               WHERE n.company_id = company AND n.invoice_id = ANY (check_handover.invoices))) v ON v.number = i.number
+    LEFT JOIN erp_webhook.documents_of(items, (
+      SELECT array_agg(n.number) FROM erp_webhook.invoice n
+      WHERE n.company_id = company AND n.invoice_id = ANY (check_handover.invoices))) v ON v.number = i.number
     WHERE i.company_id = company AND i.invoice_id = ANY (check_handover.invoices) ORDER BY i.number
   LOOP
     IF item.due IS DISTINCT FROM item.expected THEN
-      RAISE EXCEPTION 'the ERP shows % due on %, expected %', coalesce(item.due::text, 'nothing'), item.number, item.expected USING ERRCODE = 'EW003';
+      RAISE EXCEPTION 'the ERP shows % due on %, expected %', coalesce(item.due::text, 'nothing'), item.number, item.expected
+        USING ERRCODE = 'EW003';
     END IF;
   END LOOP;
 END
@@ -362,7 +404,9 @@ DECLARE
   numbers text[];
 BEGIN
   WITH told AS (
-    UPDATE erp_webhook.handover h SET state = CASE WHEN confirm.error IS NULL THEN 'done' ELSE 'refused' END, ref = coalesce(confirm.ref, h.ref), error = confirm.error
+    UPDATE erp_webhook.handover h
+    SET state = CASE WHEN confirm.error IS NULL THEN 'done' ELSE 'refused' END,
+        ref = coalesce(confirm.ref, h.ref), error = confirm.error
     WHERE h.company_id = this AND h.voucher_id = confirm.voucher_id AND h.state = 'queued' RETURNING h.invoice_id
   )
   SELECT array_agg(t.invoice_id) FILTER (WHERE t.invoice_id IS NOT NULL) INTO touched FROM told t HAVING count(*) > 0;
@@ -396,7 +440,8 @@ BEGIN
     IF again.number IS NOT NULL THEN
       PERFORM erp_webhook.settle_numbers(company, ARRAY[again.number]);
     ELSE
-      PERFORM erp_webhook.settle_objects(company, ARRAY[ROW(again.source_id, again.object, again.object_ref)::erp_webhook.object_key]);
+      PERFORM erp_webhook.settle_objects(
+        company, ARRAY[ROW(again.source_id, again.object, again.object_ref)::erp_webhook.object_key]);
     END IF;
     done := done + 1;
   END LOOP;
@@ -417,7 +462,8 @@ BEGIN
     PERFORM erp_webhook.read_open_items(company, numbers);
   END IF;
   RETURN erp_webhook.settle_invoices(company, ARRAY(
-    SELECT i.invoice_id FROM erp_webhook.invoice i WHERE i.company_id = company AND i.number = ANY (settle_numbers.numbers)), created => true);
+    SELECT i.invoice_id FROM erp_webhook.invoice i
+    WHERE i.company_id = company AND i.number = ANY (settle_numbers.numbers)), created => true);
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.settle_numbers(int, text[]) IS 'settle what waits for invoices of these numbers';
@@ -431,4 +477,5 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION erp_webhook.settle_invoice(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.settle_invoice(text, text) IS 'an invoice appeared or changed, in our books or the ERP''s: settle what it changes; returns the vouchers posted';
+COMMENT ON FUNCTION erp_webhook.settle_invoice(text, text) IS
+  'an invoice appeared or changed, in our books or the ERP''s: settle what it changes; returns the vouchers posted';
