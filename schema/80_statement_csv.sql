@@ -91,7 +91,9 @@ RETURNS numeric
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT sum(CASE WHEN c.field = 'debit' OR upper(erp_webhook.csv_value(fields, places, 'direction')) IN ('D', 'DEBIT', 'DBIT', 'AF', 'S', 'SOLL') THEN -1 ELSE 1 END
+  SELECT sum(CASE WHEN c.field = 'debit'
+                    OR upper(erp_webhook.csv_value(fields, places, 'direction')) IN ('D', 'DEBIT', 'DBIT', 'AF', 'S', 'SOLL')
+                  THEN -1 ELSE 1 END
              * erp_webhook.statement_amount(erp_webhook.csv_value(fields, places, c.field), currency, line, d.decimal_mark))
   FROM (VALUES ('amount'), ('credit'), ('debit')) c (field)
   WHERE places ? c.field AND (c.field = 'amount' OR erp_webhook.csv_value(fields, places, c.field) IS NOT NULL)
@@ -120,7 +122,9 @@ BEGIN
     IF places IS NULL THEN
       places := erp_webhook.csv_places(d.columns, csv.fields);
       width := cardinality(csv.fields);
-      IF places IS NULL THEN PERFORM erp_webhook.refuse_statement(csv.line, format('its headings are not those of dialect %s', d.dialect)); END IF;
+      IF places IS NULL THEN
+        PERFORM erp_webhook.refuse_statement(csv.line, format('its headings are not those of dialect %s', d.dialect));
+      END IF;
       CONTINUE;
     END IF;
     IF cardinality(csv.fields) <> width THEN
@@ -137,7 +141,8 @@ BEGIN
     r.booking_date := erp_webhook.statement_date(erp_webhook.csv_value(csv.fields, places, 'booking_date'), csv.line,
                                                  d.date_format);
     r.value_date := erp_webhook.statement_date(coalesce(erp_webhook.csv_value(csv.fields, places, 'value_date'),
-                                                        erp_webhook.csv_value(csv.fields, places, 'booking_date')), csv.line, d.date_format);
+                                                        erp_webhook.csv_value(csv.fields, places, 'booking_date')),
+                                               csv.line, d.date_format);
     r.amount := erp_webhook.csv_amount(csv.fields, places, r.currency, csv.line, d);
     IF r.amount IS NULL THEN PERFORM erp_webhook.refuse_statement(csv.line, 'no amount'); END IF;
     r.reference := erp_webhook.csv_value(csv.fields, places, 'reference');

@@ -1,6 +1,7 @@
 -- Bank files in SWIFT MT940.
 --
--- A file is read line by line into fields (a line that does not begin with :tag: continues the one before), then field by field.
+-- A file is read line by line into fields (a line that does not begin with :tag: continues the one before),
+-- then field by field.
 
 CREATE FUNCTION erp_webhook.mt940_fields(document text) RETURNS TABLE (line int, tag text, said text)
 LANGUAGE sql IMMUTABLE
@@ -20,14 +21,15 @@ $$;
 COMMENT ON FUNCTION erp_webhook.mt940_fields(text) IS
   'the fields of an MT940 file with the line each begins on; wrapped lines stay joined by a line feed';
 
--- Codes between slashes (/EREF/…/NAME/…), numbered subfields (?20…?32…), or plain words. Wrapping is undone by joining what
--- the bank cut at its line width, and by a blank where the line was shorter.
+-- Codes between slashes (/EREF/…/NAME/…), numbered subfields (?20…?32…), or plain words. Wrapping is undone by joining
+-- what the bank cut at its line width, and by a blank where the line was shorter.
 CREATE FUNCTION erp_webhook.mt940_details(said text) RETURNS TABLE (end_to_end_id text, counterparty text, reference text)
 LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  codes CONSTANT text := 'EREF|KREF|MREF|PREF|IREF|NAME|REMI|IBAN|BIC|TRTP|MARF|CSID|BENM|ORDP|ISDT|TRCD|RTRN|ADDR|ULTB|ULTD|PURP|CREF|SVCL|CNTP';
+  codes CONSTANT text :=
+    'EREF|KREF|MREF|PREF|IREF|NAME|REMI|IBAN|BIC|TRTP|MARF|CSID|BENM|ORDP|ISDT|TRCD|RTRN|ADDR|ULTB|ULTD|PURP|CREF|SVCL|CNTP';
   flat text;
   purpose text;
 BEGIN
@@ -64,7 +66,8 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  part text[] := regexp_match(said, '^(\d{6})(\d{4})?(R?[CD]|E[CD])([A-Z])?(\d[\d,]*)([A-Z][A-Z0-9]{3})([^\n]*?)(?://([^\n]*))?(?:\n(.*))?$');
+  part text[] := regexp_match(
+    said, '^(\d{6})(\d{4})?(R?[CD]|E[CD])([A-Z])?(\d[\d,]*)([A-Z][A-Z0-9]{3})([^\n]*?)(?://([^\n]*))?(?:\n(.*))?$');
   r erp_webhook.statement_record := head;
 BEGIN
   IF part IS NULL THEN
@@ -73,11 +76,14 @@ BEGIN
   r.what := CASE WHEN part[3] LIKE 'E%' THEN 'pending' ELSE 'entry' END;
   r.line := at_line;
   r.value_date := erp_webhook.statement_date(part[1], at_line, 'YYMMDD');
-  -- The entry date has no year: that of the value date, or the one before or after where the turn of the year lies between.
+  -- The entry date has no year: that of the value date,
+  -- or the one before or after where the turn of the year lies between.
   r.booking_date := coalesce(
     (SELECT c.day FROM generate_series(-1, 1) y,
        LATERAL (SELECT CASE WHEN part[2] = '0229' AND (extract(year FROM r.value_date)::int + y) % 4 <> 0 THEN NULL
-                            ELSE erp_webhook.statement_date(to_char(extract(year FROM r.value_date)::int + y, 'FM0000') || part[2], at_line, 'YYYYMMDD') END) c (day)
+                            ELSE erp_webhook.statement_date(
+                              to_char(extract(year FROM r.value_date)::int + y, 'FM0000') || part[2],
+                              at_line, 'YYYYMMDD') END) c (day)
      WHERE part[2] IS NOT NULL ORDER BY abs(c.day - r.value_date) LIMIT 1), r.value_date);
   r.reversal := part[3] LIKE 'R%';
   r.amount := CASE WHEN part[3] IN ('C', 'RD', 'EC') THEN 1 ELSE -1 END
@@ -127,7 +133,9 @@ BEGIN
     END IF;
     CASE
       WHEN f.tag = '20' THEN
-        IF head.what IS NOT NULL THEN PERFORM erp_webhook.refuse_statement(f.line, 'a new statement begins before the last one closed'); END IF;
+        IF head.what IS NOT NULL THEN
+          PERFORM erp_webhook.refuse_statement(f.line, 'a new statement begins before the last one closed');
+        END IF;
         statement := statement + 1;
         head := NULL;
         head.what := 'statement';
@@ -135,7 +143,9 @@ BEGIN
         head.statement_no := statement;
         head.statement_ref := f.said;
       WHEN head.what IS NULL THEN
-        IF f.tag IS NOT NULL AND f.tag NOT IN ('64', '65', '86') THEN PERFORM erp_webhook.refuse_statement(f.line, format(':%s: before any :20:', f.tag)); END IF;
+        IF f.tag IS NOT NULL AND f.tag NOT IN ('64', '65', '86') THEN
+          PERFORM erp_webhook.refuse_statement(f.line, format(':%s: before any :20:', f.tag));
+        END IF;
       WHEN f.tag IN ('25', '25P') THEN head.account := split_part(f.said, E'\n', 1);
       WHEN f.tag = '28C' THEN head.statement_ref := head.statement_ref || ' ' || f.said;
       WHEN f.tag IN ('60F', '60M') THEN
@@ -153,7 +163,9 @@ BEGIN
         entry.reference := coalesce(details.reference, entry.reference);
       WHEN f.tag IN ('62F', '62M') THEN
         balance := erp_webhook.mt940_balance(f.said, f.line);
-        IF balance.currency IS DISTINCT FROM head.currency THEN PERFORM erp_webhook.refuse_statement(f.line, 'closes in another currency than it opened'); END IF;
+        IF balance.currency IS DISTINCT FROM head.currency THEN
+          PERFORM erp_webhook.refuse_statement(f.line, 'closes in another currency than it opened');
+        END IF;
         head.closing := balance.amount; head.to_date := balance.day;
         RETURN NEXT head;
         head := NULL;

@@ -66,15 +66,16 @@ DECLARE
   plain text;
   digits int;
 BEGIN
-  IF said ~ '^[+-]?\d{1,3}([.,'' ]\d{3})+([.,]\d*)?$' AND strpos(regexp_replace(said, '[' || decimal_mark || ']\d*$', ''), decimal_mark) = 0 THEN
+  IF said ~ '^[+-]?\d{1,3}([.,'' ]\d{3})+([.,]\d*)?$'
+     AND strpos(regexp_replace(said, '[' || decimal_mark || ']\d*$', ''), decimal_mark) = 0 THEN
     said := translate(said, grouping_mark || ''' ', '');
   END IF;
   plain := translate(said, decimal_mark || '+', '.');
   IF said !~ ('^[+-]?\d{1,20}([' || decimal_mark || ']\d*)?$') OR said IS NULL THEN
     PERFORM erp_webhook.refuse_statement(line, format('"%s" is not an amount', coalesce(left(written, 40), '')));
   END IF;
-  SELECT c.digits
-  INTO digits FROM erp_webhook.provider_currency c WHERE c.provider = '*' AND c.currency = statement_amount.currency ORDER BY shipped LIMIT 1;
+  SELECT c.digits INTO digits FROM erp_webhook.provider_currency c
+  WHERE c.provider = '*' AND c.currency = statement_amount.currency ORDER BY shipped LIMIT 1;
   IF length(rtrim(split_part(plain, '.', 2), '0')) > coalesce(digits, 2) THEN
     PERFORM erp_webhook.refuse_statement(line, format('"%s" has more decimals than %s', left(written, 40), currency));
   END IF;
@@ -97,7 +98,8 @@ BEGIN
   IF date_format NOT LIKE '%YYYY%' AND length(said) = length(date_format) + 2 THEN
     RETURN erp_webhook.statement_date(written, line, replace(date_format, 'YY', 'YYYY'));
   END IF;
-  IF length(said) <> length(date_format) OR y || m || d !~ '^(\d{6}|\d{8})$' OR translate(said, '0123456789', '') <> translate(date_format, 'YMD', '') THEN
+  IF length(said) <> length(date_format) OR y || m || d !~ '^(\d{6}|\d{8})$'
+     OR translate(said, '0123456789', '') <> translate(date_format, 'YMD', '') THEN
     RAISE data_exception;
   END IF;
   RETURN make_date(CASE length(y) WHEN 2 THEN 2000 + y::int ELSE y::int END, m::int, d::int);

@@ -17,8 +17,9 @@ BEGIN
   head := convert_from(substring(content FOR 200), 'LATIN1');
   declared := upper(substring(head FROM '<\?xml[^>]*\sencoding\s*=\s*["'']([A-Za-z0-9._-]+)["'']'));
   declared := CASE coalesce(declared, 'UTF-8')
-    WHEN 'UTF-8' THEN 'UTF8' WHEN 'UTF8' THEN 'UTF8' WHEN 'US-ASCII' THEN 'UTF8' WHEN 'ISO-8859-1' THEN 'LATIN1'
-    WHEN 'ISO-8859-2' THEN 'LATIN2' WHEN 'ISO-8859-15' THEN 'LATIN9' WHEN 'WINDOWS-1252' THEN 'WIN1252' WHEN 'WINDOWS-1250' THEN 'WIN1250' END;
+    WHEN 'UTF-8' THEN 'UTF8' WHEN 'UTF8' THEN 'UTF8' WHEN 'US-ASCII' THEN 'UTF8'
+    WHEN 'ISO-8859-1' THEN 'LATIN1' WHEN 'ISO-8859-2' THEN 'LATIN2' WHEN 'ISO-8859-15' THEN 'LATIN9'
+    WHEN 'WINDOWS-1252' THEN 'WIN1252' WHEN 'WINDOWS-1250' THEN 'WIN1250' END;
   IF declared IS NULL THEN
     PERFORM erp_webhook.refuse_statement(1, 'its encoding is not one we read');
   END IF;
@@ -122,7 +123,8 @@ AS $$
     end_to_end_id text PATH 'c:Refs/c:EndToEndId',
     debtor text PATH 'normalize-space(c:RltdPties/c:Dbtr/c:Nm | c:RltdPties/c:Dbtr/c:Pty/c:Nm)',
     creditor text PATH 'normalize-space(c:RltdPties/c:Cdtr/c:Nm | c:RltdPties/c:Cdtr/c:Pty/c:Nm)',
-    free text PATH 'normalize-space(concat(c:RmtInf/c:Ustrd[1], " ", c:RmtInf/c:Ustrd[2], " ", c:RmtInf/c:Ustrd[3], " ", c:RmtInf/c:Ustrd[4],
+    free text PATH
+      'normalize-space(concat(c:RmtInf/c:Ustrd[1], " ", c:RmtInf/c:Ustrd[2], " ", c:RmtInf/c:Ustrd[3], " ", c:RmtInf/c:Ustrd[4],
       " ", c:RmtInf/c:Ustrd[5], " ", c:RmtInf/c:Ustrd[6], " ", c:RmtInf/c:Ustrd[7], " ", c:RmtInf/c:Ustrd[8]))',
     structured text PATH 'normalize-space(concat(c:RmtInf/c:Strd[1]/c:CdtrRefInf/c:Ref, " ", c:RmtInf/c:Strd[1]/c:RfrdDocInf/c:Nb,
       " ", c:RmtInf/c:Strd[2]/c:CdtrRefInf/c:Ref, " ", c:RmtInf/c:Strd[2]/c:RfrdDocInf/c:Nb))',
@@ -168,9 +170,13 @@ BEGIN
     r.reversal := coalesce(e.reversal, false);
     itemised := e.parts > 1 AND whole = (
       SELECT CASE WHEN bool_and(t.amount IS NOT NULL AND t.currency = r.currency)
-                  THEN sum(erp_webhook.camt_sign(coalesce(t.direction, e.direction), r.line) * erp_webhook.statement_amount(t.amount, r.currency, r.line)) END
+                  THEN sum(erp_webhook.camt_sign(coalesce(t.direction, e.direction), r.line)
+                           * erp_webhook.statement_amount(t.amount, r.currency, r.line)) END
       FROM erp_webhook.camt_details(e.node, ns) t);
-    FOR d IN SELECT t.* FROM (SELECT) AS one LEFT JOIN erp_webhook.camt_details(e.node, ns) t ON e.parts = 1 OR itemised ORDER BY t.n LOOP
+    FOR d IN
+      SELECT t.* FROM (SELECT) AS one LEFT JOIN erp_webhook.camt_details(e.node, ns) t ON e.parts = 1 OR itemised
+      ORDER BY t.n
+    LOOP
       r.amount := CASE WHEN itemised THEN erp_webhook.camt_sign(coalesce(d.direction, e.direction), r.line)
                                           * erp_webhook.statement_amount(d.amount, r.currency, r.line) ELSE whole END;
       r.bank_ref := CASE WHEN itemised THEN d.bank_ref ELSE coalesce(e.bank_ref, d.bank_ref) END;
@@ -204,7 +210,8 @@ AS $$
       from_day text PATH 'c:FrToDt/c:FrDtTm', to_day text PATH 'c:FrToDt/c:ToDtTm', made text PATH 'c:CreDtTm') h),
   balance AS (
     SELECT b.code, b.currency, left(b.day, 10) AS day,
-           erp_webhook.camt_sign(b.direction, line) * erp_webhook.statement_amount(b.amount, erp_webhook.statement_currency(b.currency, line), line) AS amount
+           erp_webhook.camt_sign(b.direction, line)
+           * erp_webhook.statement_amount(b.amount, erp_webhook.statement_currency(b.currency, line), line) AS amount
     FROM XMLTABLE(XMLNAMESPACES(ns AS c), '/*/c:Bal' PASSING stmt COLUMNS
       code text PATH 'c:Tp/c:CdOrPrtry/c:Cd', currency text PATH 'c:Amt/@Ccy', amount text PATH 'c:Amt',
       direction text PATH 'c:CdtDbtInd',

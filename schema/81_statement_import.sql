@@ -82,8 +82,9 @@ $$;
 COMMENT ON FUNCTION erp_webhook.keep_statements(int, bigint, erp_webhook.statement_record[]) IS
   'one row per statement, account and currency of a file';
 
--- An entry is known by the bank's reference and its amount, or by its content where the bank gives none; of several equal
--- ones in a file, by which it is. So files that overlap, in any order, hold each entry as often as the one that shows it most.
+-- An entry is known by the bank's reference and its amount, or by its content where the bank gives none; of several
+-- equal ones in a file, by which it is. So files that overlap, in any order, hold each entry as often
+-- as the one that shows it most.
 CREATE FUNCTION erp_webhook.name_entries(records erp_webhook.statement_record[])
 RETURNS TABLE (object_ref text, r erp_webhook.statement_record)
 LANGUAGE sql IMMUTABLE
@@ -140,8 +141,9 @@ RETURN CASE WHEN a IS NULL THEN b WHEN b IS NULL THEN a WHEN length(a) <> length
             ELSE greatest(a COLLATE "C", b COLLATE "C") END;
 COMMENT ON FUNCTION erp_webhook.fuller(text, text) IS 'the longer of two texts, the same whichever comes first';
 
--- The same money twice: a batch and its parts (the parts if they add up, else the batch), and an entry without the bank's
--- reference beside one that has it (same amount, currency, value date and end-to-end id: SETTLEMENT.md section 3).
+-- The same money twice: a batch and its parts (the parts if they add up, else the batch), and an entry without the
+-- bank's reference beside one that has it (same amount, currency, value date and end-to-end id:
+-- SETTLEMENT.md section 3).
 CREATE FUNCTION erp_webhook.count_once(company_id int, line_ids bigint[]) RETURNS TABLE (line_id bigint, counts boolean)
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -181,8 +183,8 @@ $$;
 COMMENT ON FUNCTION erp_webhook.count_once(int, bigint[]) IS
   'decide again which of the entries that are the same money counts; returns those that changed';
 
--- A line is a fact like a bank's webhook: source 0, kind bank.credit or bank.debit. What each file says of it is a fact of its
--- own, so the books do not depend on which file came first; the same said again is the same event.
+-- A line is a fact like a bank's webhook: source 0, kind bank.credit or bank.debit. What each file says of it is a fact
+-- of its own, so the books do not depend on which file came first; the same said again is the same event.
 CREATE FUNCTION erp_webhook.tell_entries(company_id int, records erp_webhook.statement_record[]) RETURNS void
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
