@@ -1,13 +1,14 @@
 -- Which bank line brings which payout, and which is the same money as a bank's own webhook.
 --
--- settle() calls match_first() with new facts before it takes its own locks; what comes back are those facts and the facts of
--- every line and payout whose pairing they changed, so all of them are settled together. The result does not depend on who
--- came first: each step is a function of everything known, computed again around what changed.
+-- settle() calls match_first() with new facts before it takes its own locks; what comes back are those facts and the
+-- facts of every line and payout whose pairing they changed, so all of them are settled together. The result does not
+-- depend on who came first: each step is a function of everything known, computed again around what changed.
 --
 --   1. decisions by hand                    match, unmatch: before any rule, for ever until decided again
 --   2. reference                            the line names the payout
 --   3. one_to_one                           same amount within tolerance, nearest day first
---   4. many_to_one, one_to_many             all open payouts of a source and day in one line; all lines of a day and payer for one payout
+--   4. many_to_one, one_to_many             all open payouts of a source and day in one line;
+--                                           all lines of a day and payer for one payout
 
 -- Short words name nothing, nor do words without a digit in the middle of a text.
 CREATE FUNCTION erp_webhook.names_in(VARIADIC texts text[]) RETURNS SETOF text
@@ -31,8 +32,8 @@ AS $$
 $$;
 COMMENT ON FUNCTION erp_webhook.match_rules(int) IS 'the matching rules that hold for a company, in order';
 
--- The facts of payouts and lines: those their objects know, and those that are just being settled. A fact without a currency
--- speaks of every part of a payout.
+-- The facts of payouts and lines: those their objects know, and those that are just being settled. A fact without a
+-- currency speaks of every part of a payout.
 CREATE FUNCTION erp_webhook.item_facts(company_id int, keys erp_webhook.object_key[], events erp_webhook.event[])
 RETURNS TABLE (source_id int, object text, object_ref text, denomination text, at timestamptz, fact erp_webhook.event)
 LANGUAGE sql STABLE
@@ -58,7 +59,8 @@ $$;
 COMMENT ON FUNCTION erp_webhook.item_facts(int, erp_webhook.object_key[], erp_webhook.event[]) IS
   'the facts of payouts and bank lines, stored and new';
 
--- Payouts as their facts describe them: the latest of paid and failed decides, same second: failed; a scheduled one is neither yet.
+-- Payouts as their facts describe them: the latest of paid and failed decides, same second: failed;
+-- a scheduled one is neither yet.
 CREATE FUNCTION erp_webhook.payout_items(company_id int, keys erp_webhook.object_key[], events erp_webhook.event[])
 RETURNS SETOF erp_webhook.bank_item
 LANGUAGE sql STABLE
@@ -88,7 +90,8 @@ $$;
 COMMENT ON FUNCTION erp_webhook.payout_items(int, erp_webhook.object_key[], erp_webhook.event[]) IS
   'payouts as the provider''s facts describe them';
 
--- Lines of statements come from the entry, which knows more than the fact made of it; those of webhooks from their facts.
+-- Lines of statements come from the entry, which knows more than the fact made of it;
+-- those of webhooks from their facts.
 CREATE FUNCTION erp_webhook.line_items(company_id int, keys erp_webhook.object_key[], events erp_webhook.event[])
 RETURNS SETOF erp_webhook.bank_item
 LANGUAGE sql STABLE
@@ -168,9 +171,9 @@ $$;
 COMMENT ON FUNCTION erp_webhook.refresh_items(int, erp_webhook.object_key[], erp_webhook.event[]) IS
   'describe again the payouts and lines given';
 
--- A statement line and a webhook are one object if the bank's reference agrees, else amount, currency, value date and end-to-end id
--- (SETTLEMENT.md section 3); neither having an id counts as agreeing, for the same money twice is worse than two payers mixed up.
--- Of several alike the first goes with the first.
+-- A statement line and a webhook are one object if the bank's reference agrees, else amount, currency, value date and
+-- end-to-end id (SETTLEMENT.md section 3); neither having an id counts as agreeing, for the same money twice is worse
+-- than two payers mixed up. Of several alike the first goes with the first.
 CREATE FUNCTION erp_webhook.pair_twins(company_id int, keys erp_webhook.object_key[]) RETURNS erp_webhook.object_key[]
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -182,7 +185,8 @@ DECLARE
   size int;
   before erp_webhook.bank_twin[];
 BEGIN
-  -- Everything that shares a reference, or day and amount, with what is new may pair differently now, and so on outward.
+  -- Everything that shares a reference, or day and amount, with what is new may pair differently now,
+  -- and so on outward.
   around := ARRAY(SELECT DISTINCT i
                   FROM erp_webhook.bank_item i
                   JOIN unnest(keys) k ON i.source_id = k.source_id AND i.object_ref = k.object_ref

@@ -18,8 +18,8 @@ CREATE VIEW erp_webhook.standing_decision WITH (security_invoker = true) AS
   ORDER BY company_id, line_source, line_ref, source_id, payout_ref, currency, decision_id DESC;
 COMMENT ON VIEW erp_webhook.standing_decision IS 'the decisions about pairs of line and payout that hold';
 
--- Lines and payouts whose pairing may differ once those given have changed: what they are or could be paired with, and so on
--- outward. What is paired by hand or by its name passes nothing on: amounts do not move it.
+-- Lines and payouts whose pairing may differ once those given have changed: what they are or could be paired with, and
+-- so on outward. What is paired by hand or by its name passes nothing on: amounts do not move it.
 CREATE FUNCTION erp_webhook.match_neighbours(company_id int, known erp_webhook.object_key[]) RETURNS erp_webhook.object_key[]
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -90,7 +90,8 @@ AS $$
                                       line_currency, shape, rule)
   SELECT company_id, (line).source_id, (line).object_ref, p.source_id, p.object_ref, p.currency,
          CASE WHEN n < count(*) OVER () THEN coalesce(p.amount, 0)
-              ELSE (line).amount - coalesce(sum(p.amount) OVER (ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) END,
+              ELSE (line).amount
+                   - coalesce(sum(p.amount) OVER (ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) END,
          (line).currency, shape, rule
   FROM (SELECT u.*, row_number() OVER (ORDER BY u.object_ref COLLATE "C", u.source_id, u.currency) AS n
         FROM unnest(payouts) u) p
@@ -221,7 +222,8 @@ RETURN r.counterparty IS NULL OR coalesce((SELECT e.counterparty ~* r.counterpar
 COMMENT ON FUNCTION erp_webhook.rule_accepts(erp_webhook.match_rule, erp_webhook.bank_item) IS
   'is the line''s counterparty one the rule is about?';
 
--- One line, all open payouts of one source and day: their sum. If two lines could be it, the nearer day, then the smaller name.
+-- One line, all open payouts of one source and day: their sum.
+-- If two lines could be it, the nearer day, then the smaller name.
 CREATE FUNCTION erp_webhook.match_many_to_one(company_id int, first_day date, last_day date, currencies text[],
                                               r erp_webhook.match_rule)
 RETURNS void
@@ -283,7 +285,8 @@ $$;
 COMMENT ON FUNCTION erp_webhook.match_one_to_many(int, date, date, text[], erp_webhook.match_rule) IS
   'pair a payout with all the lines of a payer and day';
 
--- Import and the facts of banks and payouts take turns per company: two of them at once could each miss the other's half.
+-- Import and the facts of banks and payouts take turns per company:
+-- two of them at once could each miss the other's half.
 CREATE FUNCTION erp_webhook.lock_matching(company_id int) RETURNS void
 LANGUAGE sql VOLATILE
 AS $$ SELECT pg_catalog.pg_advisory_xact_lock('erp_webhook.bank_item'::regclass::oid::int, company_id) $$;

@@ -1,4 +1,5 @@
--- Three-way reconciliation: what the provider says, what the ledger says, what the bank says, payout by payout and line by line.
+-- Three-way reconciliation: what the provider says, what the ledger says, what the bank says,
+-- payout by payout and line by line.
 --
 --   state                 provider   ledger   bank     what it means
 --   matched               x          x        x        all three agree (a failed payout: nothing anywhere)
@@ -11,8 +12,9 @@
 --   currency_mismatch     x          x        x        the bank has another currency
 --   duplicate             x          x        x x      the bank has it more than once
 --
--- Everything here reads one snapshot and the days asked for: bank_item by day, its matches and its vouchers by key. Reports
--- switch jit off: the planner takes every function for a thousand rows, and would compile what runs in milliseconds.
+-- Everything here reads one snapshot and the days asked for: bank_item by day, its matches and its vouchers by key.
+-- Reports switch jit off: the planner takes every function for a thousand rows, and would compile
+-- what runs in milliseconds.
 
 CREATE FUNCTION erp_webhook.report_now() RETURNS timestamptz
 LANGUAGE sql STABLE
@@ -30,8 +32,9 @@ RETURN erp_webhook.policy_on(company_id, 'time_zone', erp_webhook.report_day(com
 COMMENT ON FUNCTION erp_webhook.company_zone(int) IS
   'the time zone in which reports turn moments into days, whoever asks from wherever';
 
--- Statements that close (or, like CSV, list everything) speak for all days up to their last. A source whose money goes to one
--- bank waits for that bank's statements; where those were never imported, or it names none, for the latest of any.
+-- Statements that close (or, like CSV, list everything) speak for all days up to their last. A source whose money goes
+-- to one bank waits for that bank's statements; where those were never imported, or it names none,
+-- for the latest of any.
 CREATE FUNCTION erp_webhook.bank_known_until(company_id int, currency text, source_id int DEFAULT NULL) RETURNS date
 LANGUAGE sql STABLE
 RETURN (

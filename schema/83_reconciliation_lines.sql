@@ -77,7 +77,8 @@ RETURN CASE
 COMMENT ON FUNCTION erp_webhook.line_state(erp_webhook.bank_item, text, numeric, numeric, boolean, date) IS
   'the state of a bank line that brings no payout; on_statement: what the statement has of a webhook''s line';
 
--- The lines are those of the days and of three days around, for what may stand beside; only those of the days are shown.
+-- The lines are those of the days and of three days around, for what may stand beside;
+-- only those of the days are shown.
 CREATE FUNCTION erp_webhook.reconciled_lines(lines erp_webhook.bank_item[], from_date date, to_date date, today date)
 RETURNS SETOF erp_webhook.reconciled
 LANGUAGE sql STABLE

@@ -1,5 +1,5 @@
--- What each of the three sides says of payouts and bank lines: many at once, so that a month costs a few joins and not a
--- look-up for each of its payouts. All of it is keyed by (source_id, object_ref, currency), as the items are.
+-- What each of the three sides says of payouts and bank lines: many at once, so that a month costs a few joins and not
+-- a look-up for each of its payouts. All of it is keyed by (source_id, object_ref, currency), as the items are.
 
 -- An object's net on the accounts that match, over all of its vouchers.
 CREATE FUNCTION erp_webhook.booked_on_account(items erp_webhook.bank_item[], account text)
@@ -64,8 +64,9 @@ $$;
 COMMENT ON FUNCTION erp_webhook.differences_to(erp_webhook.bank_item[]) IS
   'the payouts whose difference somebody posted, and where to (the latest decision)';
 
--- Gross, fees, refunds, disputes of what says it is in a payout, in the payout's currency; no row, and never a guess, where
--- nothing does. A fee counts once its object ever succeeded, in its own currency (SETTLEMENT 1.7); the payout's own is one.
+-- Gross, fees, refunds, disputes of what says it is in a payout, in the payout's currency; no row, and never a guess,
+-- where nothing does. A fee counts once its object ever succeeded, in its own currency (SETTLEMENT 1.7);
+-- the payout's own is one.
 CREATE FUNCTION erp_webhook.payout_parts(payouts erp_webhook.bank_item[])
 RETURNS TABLE (source_id int, object_ref text, currency text,
                payments bigint, gross numeric, fees numeric, refunds numeric, disputes numeric)
