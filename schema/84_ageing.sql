@@ -1,9 +1,11 @@
 -- Who owes what since when, today or at any past day (SETTLEMENT 5.3).
 --
--- Today it is read from the invoices and receipts as they stand. For a past day the vouchers booked by then say what each invoice
--- and receipt was worth, and allocation is done over them again; either way ageing + credit + nobody's = ledger receivable.
+-- Today it is read from the invoices and receipts as they stand. For a past day the vouchers booked by then say what
+-- each invoice and receipt was worth, and allocation is done over them again;
+-- either way ageing + credit + nobody's = ledger receivable.
 
--- A date is that day, whatever the session's time zone makes of its midnight; a moment is the day it is where the company is.
+-- A date is that day, whatever the session's time zone makes of its midnight;
+-- a moment is the day it is where the company is.
 CREATE FUNCTION erp_webhook.asked_day(company text, at timestamptz, OUT company_id int, OUT day date)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -130,7 +132,8 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.open_items(int, date) IS 'open invoices and unspent receipts at the end of a day';
 
--- Invoices whose payment is disputed: what was withdrawn and not reinstated of the receipts that name them, as far as they are due.
+-- Invoices whose payment is disputed: what was withdrawn and not reinstated of the receipts that name them,
+-- as far as they are due.
 CREATE FUNCTION erp_webhook.disputed_invoices(company_id int, day date) RETURNS TABLE (invoice_id bigint, amount numeric)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp

@@ -1,4 +1,5 @@
--- Cash: where it is. When the rest will come: 84_cash_expected.sql and 84_cash_forecast.sql; why it is there: 84_cash_proof.sql.
+-- Cash: where it is. When the rest will come: 84_cash_expected.sql and 84_cash_forecast.sql;
+-- why it is there: 84_cash_proof.sql.
 
 CREATE FUNCTION erp_webhook.closing_balances(company_id int, day date)
 RETURNS TABLE (account text, ledger_account text, currency text, balance numeric, said_on date)

@@ -1,5 +1,5 @@
--- What cash is expected: items, each with its most likely day, an early and a late one, and why. Nothing is stored, so what
--- became real is out of the forecast by itself.
+-- What cash is expected: items, each with its most likely day, an early and a late one, and why. Nothing is stored, so
+-- what became real is out of the forecast by itself.
 
 CREATE TYPE erp_webhook.forecast_item AS (
   day date, early date, late date, kind text, source text, ref text, amount numeric, currency text, sure boolean, why text);
@@ -23,8 +23,8 @@ $$;
 COMMENT ON FUNCTION erp_webhook.clearing_by_day(int, date, date) IS
   'the change of each clearing account, day by day, payouts apart from all else';
 
--- How long a source took from capture to the bank, by its payouts of the last 180 days: first captured, first paid out. The day
--- of a payout's last cent is the first on which what had been captured reached what was paid out up to it.
+-- How long a source took from capture to the bank, by its payouts of the last 180 days: first captured, first paid out.
+-- The day of a payout's last cent is the first on which what had been captured reached what was paid out up to it.
 CREATE FUNCTION erp_webhook.settlement_delay(company_id int, day date)
 RETURNS TABLE (source_id int, currency text, payouts bigint, early int, usual int, late int)
 LANGUAGE sql STABLE
@@ -67,7 +67,8 @@ $$;
 COMMENT ON FUNCTION erp_webhook.settlement_delay(int, date) IS
   'days from capture to the bank per source and currency: the early tenth, the middle, the late tenth of its payouts';
 
--- How long after the due date a customer pays: over the invoices it has paid; without three of its own, as all customers do.
+-- How long after the due date a customer pays: over the invoices it has paid;
+-- without three of its own, as all customers do.
 CREATE FUNCTION erp_webhook.paying_habit(company_id int)
 RETURNS TABLE (account_id int, invoices bigint, early int, usual int, late int)
 LANGUAGE sql STABLE
@@ -165,7 +166,8 @@ $$;
 COMMENT ON FUNCTION erp_webhook.captures_to_come(int, date) IS
   'captured money that is in no announced payout, after the source''s usual delay';
 
--- The day a customer will pay: its usual day; if that has passed, the due day; if that too, its late day; else a week from now.
+-- The day a customer will pay: its usual day; if that has passed, the due day; if that too, its late day;
+-- else a week from now.
 CREATE FUNCTION erp_webhook.likely_day(due_on date, usual int, late int, today date) RETURNS date
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN due_on + usual > today THEN due_on + usual

@@ -26,8 +26,8 @@ AS $$
 $$;
 COMMENT ON FUNCTION erp_webhook.lines_by_day(int, date) IS 'the lines that count of the statements up to a day';
 
--- What may be in the ledger for a statement's line: its own booking, that of the bank's webhook which is the same money, or the
--- arrival of the payout it brings.
+-- What may be in the ledger for a statement's line: its own booking, that of the bank's webhook which is the same
+-- money, or the arrival of the payout it brings.
 CREATE FUNCTION erp_webhook.bookings_of_lines(company_id int)
 RETURNS TABLE (line_ref text, source_id int, object text, object_ref text)
 LANGUAGE sql STABLE
@@ -44,8 +44,8 @@ $$;
 COMMENT ON FUNCTION erp_webhook.bookings_of_lines(int) IS
   'the objects of the ledger that a statement''s line is the bank''s side of';
 
--- What only the statement has of each bank account, and what only the ledger has. Both of the same day: a line and a booking that
--- meet do so once each is there.
+-- What only the statement has of each bank account, and what only the ledger has. Both of the same day: a line and a
+-- booking that meet do so once each is there.
 CREATE FUNCTION erp_webhook.bank_sides(company_id int, day date)
 RETURNS TABLE (ledger_account text, currency text, lines numeric, not_in_ledger numeric, not_on_statement numeric)
 LANGUAGE sql STABLE

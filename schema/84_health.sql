@@ -25,7 +25,8 @@ SET jit = off
 AS $$
   WITH asked AS MATERIALIZED (
     SELECT c.id,
-           coalesce(from_date, coalesce(to_date, c.today) - 6)::timestamp AT TIME ZONE erp_webhook.company_zone(c.id) AS first_moment,
+           coalesce(from_date, coalesce(to_date, c.today) - 6)::timestamp
+             AT TIME ZONE erp_webhook.company_zone(c.id) AS first_moment,
            (coalesce(to_date, c.today) + 1)::timestamp AT TIME ZONE erp_webhook.company_zone(c.id) AS end_moment
     FROM (SELECT n.id, erp_webhook.report_day(n.id) FROM (SELECT erp_webhook.company_named(company)) n (id)) c (id, today)),
   seen AS (

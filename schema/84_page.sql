@@ -1,8 +1,8 @@
 -- The page, ground: text into HTML, rows into a table with its CSV, the style. No script, no outside resource.
 --
--- A table is headings, a kind for each column and rows as jsonb arrays (numbers in jsonb are exact decimals). Kinds: text, ref,
--- long, date, state, number; money; balance, which is bad below zero; difference, which is bad unless zero. Everything from the
--- database passes html() on its way into the page, and csv_cell() into a file.
+-- A table is headings, a kind for each column and rows as jsonb arrays (numbers in jsonb are exact decimals). Kinds:
+-- text, ref, long, date, state, number; money; balance, which is bad below zero; difference, which is bad unless zero.
+-- Everything from the database passes html() on its way into the page, and csv_cell() into a file.
 
 CREATE FUNCTION erp_webhook.html(written text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -13,12 +13,14 @@ COMMENT ON FUNCTION erp_webhook.html(text) IS 'text as HTML text or attribute va
 CREATE FUNCTION erp_webhook.money_text(amount numeric) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN replace(
-  to_char(amount, 'FM999,999,999,999,999,999,999,990' || CASE WHEN scale(amount) > 0 THEN rpad('.', scale(amount) + 1, '0') ELSE '' END),
+  to_char(amount, 'FM999,999,999,999,999,999,999,990'
+                  || CASE WHEN scale(amount) > 0 THEN rpad('.', scale(amount) + 1, '0') ELSE '' END),
   '-', '−');
 COMMENT ON FUNCTION erp_webhook.money_text(numeric) IS
   'an amount to look at: grouped, with the decimals it was given (reports give those of the currency), a real minus';
 
--- A spreadsheet takes a text that begins like a formula for one; some do so with the wide signs of an Asian keyboard, too.
+-- A spreadsheet takes a text that begins like a formula for one;
+-- some do so with the wide signs of an Asian keyboard, too.
 CREATE FUNCTION erp_webhook.csv_cell(written text, kind text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN written IS NULL THEN ''
@@ -87,13 +89,14 @@ CREATE FUNCTION erp_webhook.page_headings(headings text[], kinds text[]) RETURNS
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT string_agg(format('<th scope="col" class="%s">%s</th>', erp_webhook.column_class(kinds[n]), erp_webhook.html(h)), '' ORDER BY n)
+  SELECT string_agg(format('<th scope="col" class="%s">%s</th>', erp_webhook.column_class(kinds[n]), erp_webhook.html(h)),
+                    '' ORDER BY n)
   FROM unnest(headings) WITH ORDINALITY t (h, n)
 $$;
 COMMENT ON FUNCTION erp_webhook.page_headings(text[], text[]) IS 'the heading row of a table on the page';
 
--- All rows are in the CSV; the page shows as many as a person reads. On a phone, rows become cards; what is mostly figures stays a
--- table to be moved sideways.
+-- All rows are in the CSV; the page shows as many as a person reads. On a phone, rows become cards; what is mostly
+-- figures stays a table to be moved sideways.
 CREATE FUNCTION erp_webhook.page_table(
   name text, caption text, headings text[], kinds text[], rows jsonb, nothing text, shown int DEFAULT 200) RETURNS text
 LANGUAGE plpgsql STABLE

@@ -1,5 +1,5 @@
--- The chart of the page: what the bank held day by day, and what it will hold, with the band between early and late. Drawn as SVG,
--- all arithmetic in exact decimals; every figure in it stands in the table behind it.
+-- The chart of the page: what the bank held day by day, and what it will hold, with the band between early and late.
+-- Drawn as SVG, all arithmetic in exact decimals; every figure in it stands in the table behind it.
 
 CREATE TYPE erp_webhook.chart_point AS (day date, past boolean, amount numeric, low numeric, high numeric);
 COMMENT ON TYPE erp_webhook.chart_point IS 'one day of the chart';
