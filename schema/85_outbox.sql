@@ -51,8 +51,9 @@ SET search_path = pg_catalog, pg_temp
 RETURN (erp_webhook.notify_all(company_id, ARRAY[kind], ARRAY[object], ARRAY[object_ref], ARRAY[payload]))[1];
 COMMENT ON FUNCTION erp_webhook.notify(int, text, text, text, jsonb) IS 'queue one message in the caller''s transaction';
 
--- Delivery. The schedule is that of the Standard Webhooks specification ("Deliverability and reliability"); its sum is a
--- little over three days. Each wait is scattered by a fifth, so that what failed together does not come back together.
+-- Delivery. The schedule is that of the Standard Webhooks specification ("Deliverability and reliability"); its sum is
+-- a little over three days. Each wait is scattered by a fifth,
+-- so that what failed together does not come back together.
 
 CREATE FUNCTION erp_webhook.retry_waits() RETURNS interval[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -70,9 +71,10 @@ RETURN CASE WHEN tries <= cardinality(erp_webhook.retry_waits()) THEN
 COMMENT ON FUNCTION erp_webhook.retry_wait(int, int) IS
   'how long to wait after so many tries; Retry-After may lengthen it, up to a day; NULL: no try is left';
 
--- Due messages of all subscribers, as leases. A turn takes half the places that are free, and a subscriber holds at most a
--- quarter, so that a few dozen slow ones leave some for the others; one that fails is asked one message at a time. What each
--- is owed next goes before what any is owed after that. The oldest open message of an object goes first.
+-- Due messages of all subscribers, as leases. A turn takes half the places that are free, and a subscriber holds at
+-- most a quarter, so that a few dozen slow ones leave some for the others; one that fails is asked one message at a
+-- time. What each is owed next goes before what any is owed after that. The oldest open message
+-- of an object goes first.
 CREATE FUNCTION erp_webhook.claim_dispatches(places int, lease interval)
 RETURNS TABLE (company_id int, subscriber_id int, message_id bigint, try int, url text, wire_id text, body text,
                secret_ids int[], sealed bytea[], key_names text[])
@@ -132,8 +134,8 @@ $$;
 COMMENT ON FUNCTION erp_webhook.claim_dispatches(int, interval) IS
   'worker: lease due messages, with all that sending them takes';
 
--- What came of tries: [{company_id, subscriber_id, message_id, try, status, error, retry_after, ms}, …]. A success counts
--- whoever holds the lease by now; anything else only from its holder.
+-- What came of tries: [{company_id, subscriber_id, message_id, try, status, error, retry_after, ms}, …]. A success
+-- counts whoever holds the lease by now; anything else only from its holder.
 CREATE FUNCTION erp_webhook.record_dispatches(results jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

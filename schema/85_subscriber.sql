@@ -44,7 +44,8 @@ DECLARE
   id int := nextval('erp_webhook.subscriber_secret_secret_id_seq');
   box record;
 BEGIN
-  IF secret !~ '^whsec_(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$' OR octet_length(decode(substr(secret, 7), 'base64')) NOT BETWEEN 24 AND 64 THEN
+  IF secret !~ '^whsec_(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$'
+     OR octet_length(decode(substr(secret, 7), 'base64')) NOT BETWEEN 24 AND 64 THEN
     RAISE EXCEPTION 'not a signing secret' USING ERRCODE = 'invalid_parameter_value',
       DETAIL = 'A secret is whsec_ and the base64 of 24 to 64 bytes.';
   END IF;

@@ -1,8 +1,8 @@
 -- Calls to providers: the rule is data (column provider.fetch), the call is the worker's.
 --
 -- A provider's `fetch` says:
---   base      {"live": origin, "sandbox": origin}: settings.environment chooses (live), settings.api overrides; {setting.<name>}
---             in it is filled in
+--   base      {"live": origin, "sandbox": origin}: settings.environment chooses (live), settings.api overrides;
+--             {setting.<name>} in it is filled in
 --   origins   other origins its links may name; they are called on the base
 --   headers   list of "name: value"; {secret} is the source's api secret, {basic} base64 of user:secret, {token} an
 --             access token. The user is the secret's key_id, else settings.client_id; without one {basic} is secret:
@@ -187,11 +187,17 @@ CREATE FUNCTION erp_webhook.wrap_item(wrap text, item json) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 RETURN CASE WHEN wrap IS NULL THEN item::text ELSE (
-  SELECT string_agg(CASE WHEN w.part = '{item}' THEN item::text
-                         WHEN w.part LIKE '{item:%}' THEN coalesce(erp_webhook.json_at(item, substring(w.part, '^\{item:(.*)\}$'))::text, 'null')
-                         WHEN w.part LIKE '{text:%}' THEN coalesce(btrim(to_json(erp_webhook.json_at(item, substring(w.part, '^\{text:(.*)\}$')) #>> '{}')::text, '"'), '')
-                         WHEN w.part LIKE '{lower:%}' THEN coalesce(btrim(to_json(lower(erp_webhook.json_at(item, substring(w.part, '^\{lower:(.*)\}$')) #>> '{}'))::text, '"'), '')
-                         ELSE w.part END, '' ORDER BY w.n)
+  SELECT string_agg(
+    CASE WHEN w.part = '{item}' THEN item::text
+         WHEN w.part LIKE '{item:%}'
+           THEN coalesce(erp_webhook.json_at(item, substring(w.part, '^\{item:(.*)\}$'))::text, 'null')
+         WHEN w.part LIKE '{text:%}'
+           THEN coalesce(btrim(to_json(
+             erp_webhook.json_at(item, substring(w.part, '^\{text:(.*)\}$')) #>> '{}')::text, '"'), '')
+         WHEN w.part LIKE '{lower:%}'
+           THEN coalesce(btrim(to_json(lower(
+             erp_webhook.json_at(item, substring(w.part, '^\{lower:(.*)\}$')) #>> '{}'))::text, '"'), '')
+         ELSE w.part END, '' ORDER BY w.n)
   FROM regexp_matches(wrap, '\{(?:item|(?:text|lower|item):[^{}]+)\}|[^{]+|\{', 'g') WITH ORDINALITY AS m(parts, n),
   LATERAL (SELECT m.parts[1] AS part, m.n) w) END;
 COMMENT ON FUNCTION erp_webhook.wrap_item(text, json) IS 'what a webhook about this item would hold';
@@ -216,7 +222,8 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.record_answer(jsonb, bytea) IS 'an answer of a provider, to whoever it is for';
 
--- An answer that cannot be worked with counts as none: its call is made again, later, and shows the error where it is waited for.
+-- An answer that cannot be worked with counts as none:
+-- its call is made again, later, and shows the error where it is waited for.
 CREATE FUNCTION erp_webhook.record_call(call jsonb, answer bytea) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

@@ -3,14 +3,16 @@
 -- A stream of provider.fetch -> pull:
 --   url       the first page, with {since}, {since_s} or {since_date}
 --   items     pointer to the list on a page
---   next      {"cursor": pointer, "param": name}: add it to the first url; with "more": pointer, only while that is true
+--   next      {"cursor": pointer, "param": name}: add it to the first url; with "more": pointer,
+--             only while that is true
 --             {"url": pointer}: the next page's url, which must lie on the base
 --             {"rel": pointer}: likewise, of the element with rel = next in a list of links
---   as        webhook: an item is what a webhook's body would be; `at` points to the body in it, `wrap` makes one around it
---             an objects rule's name: an item is such an object, read as a confirmation reads it; what is known already of
---             an object is not stored again
---   newest    pointer to an item's time, for lists that come newest first and cannot be cut by time: a page whose last item
---             is older than the run wants is the last
+--   as        webhook: an item is what a webhook's body would be; `at` points to the body in it,
+--             `wrap` makes one around it
+--             an objects rule's name: an item is such an object, read as a confirmation reads it; what is known already
+--             of an object is not stored again
+--   newest    pointer to an item's time, for lists that come newest first and cannot be cut by time: a page whose last
+--             item is older than the run wants is the last
 --   every     how often (15 minutes); overlap: how far before the last run a run starts (1 hour)
 --   reach     how far back the provider lists; for people, in docs/providers.md
 
@@ -59,8 +61,8 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.next_page(jsonb, jsonb, text, text, json) IS 'the url of the page after this answer';
 
--- Keeping what was read at a provider: the same tables, rules and settlement as for a delivery, in SQL because the mapping
--- is given and nothing has to be proven.
+-- Keeping what was read at a provider: the same tables, rules and settlement as for a delivery, in SQL because the
+-- mapping is given and nothing has to be proven.
 
 CREATE FUNCTION erp_webhook.event_of(company_id int, source_id int, origin text, said jsonb) RETURNS erp_webhook.event
 LANGUAGE sql VOLATILE
@@ -70,9 +72,9 @@ RETURN jsonb_populate_record(NULL::erp_webhook.event, said || jsonb_build_object
   'received_at', erp_webhook.clock()));
 COMMENT ON FUNCTION erp_webhook.event_of(int, int, text, jsonb) IS 'an event as read_body() gives it, as a row of ours';
 
--- Returns the external ids that are new. Keys are inserted sorted, as ingest does, so that a pull and a webhook with the same
--- events wait for each other and never in turn. An error of settlement is brought down to the one event that raises it, which is
--- kept as failed; errors of the system are not ours to judge and go on.
+-- Returns the external ids that are new. Keys are inserted sorted, as ingest does, so that a pull and a webhook with
+-- the same events wait for each other and never in turn. An error of settlement is brought down to the one event that
+-- raises it, which is kept as failed; errors of the system are not ours to judge and go on.
 CREATE FUNCTION erp_webhook.insert_events(said erp_webhook.event[]) RETURNS text[]
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -216,7 +218,8 @@ COMMENT ON FUNCTION erp_webhook.read_as_webhook(erp_webhook.api_access, jsonb, j
 CREATE FUNCTION erp_webhook.reaches_back(stream jsonb, since timestamptz, page json) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
-RETURN coalesce((page #> erp_webhook.pointer_path(stream ->> 'items') -> -1 #>> erp_webhook.pointer_path(stream ->> 'newest'))::timestamptz
+RETURN coalesce(
+  (page #> erp_webhook.pointer_path(stream ->> 'items') -> -1 #>> erp_webhook.pointer_path(stream ->> 'newest'))::timestamptz
   < since - coalesce(stream ->> 'overlap', '1 hour')::interval, false);
 COMMENT ON FUNCTION erp_webhook.reaches_back(jsonb, timestamptz, json) IS
   'does a page of a list that comes newest first go back far enough?';
@@ -244,17 +247,22 @@ BEGIN
   END IF;
   SELECT * INTO a FROM erp_webhook.api_access x WHERE x.company_id = cur.company_id AND x.source_id = cur.source_id;
   rule := a.rules #> ARRAY['pull', cur.stream];
-  IF (call ->> 'status')::int <> 200 OR page IS NULL OR json_typeof(page #> erp_webhook.pointer_path(rule ->> 'items')) IS DISTINCT FROM 'array' THEN
-    PERFORM erp_webhook.pull_failed(cur, coalesce(call ->> 'error',
-                                                  CASE WHEN (call ->> 'status')::int <> 200 THEN 'answered ' || (call ->> 'status') ELSE 'not a page' END),
-                                    (call ->> 'retry_after')::int);
+  IF (call ->> 'status')::int <> 200 OR page IS NULL
+     OR json_typeof(page #> erp_webhook.pointer_path(rule ->> 'items')) IS DISTINCT FROM 'array' THEN
+    PERFORM erp_webhook.pull_failed(
+      cur,
+      coalesce(call ->> 'error',
+               CASE WHEN (call ->> 'status')::int <> 200 THEN 'answered ' || (call ->> 'status') ELSE 'not a page' END),
+      (call ->> 'retry_after')::int);
     RETURN;
   END IF;
   url := erp_webhook.page_url(a.rules, a.settings, cur);
   SELECT k.fresh, k.items
   INTO fresh, items FROM erp_webhook.keep_items(a, rule, url, page #> erp_webhook.pointer_path(rule ->> 'items')) k;
-  following := CASE WHEN NOT erp_webhook.reaches_back(rule, cur.since, page) THEN erp_webhook.next_page(a.rules, a.settings, cur.stream,
-                 erp_webhook.page_url(a.rules, a.settings, jsonb_populate_record(cur, '{"page": null}')), page) END;
+  following := CASE WHEN NOT erp_webhook.reaches_back(rule, cur.since, page)
+    THEN erp_webhook.next_page(
+      a.rules, a.settings, cur.stream,
+      erp_webhook.page_url(a.rules, a.settings, jsonb_populate_record(cur, '{"page": null}')), page) END;
   -- A page seen before in this run is a loop; an empty one with a successor would be followed for ever.
   IF following IS NOT NULL AND (encode(sha256(answer), 'hex') = ANY (cur.seen) OR cur.pages >= 10000) THEN
     why := 'the list loops: its page ' || cur.pages || ' came before';

@@ -1,22 +1,26 @@
--- Confirmation: an event that must not be believed, or does not say how much, is settled from the object at the provider.
+-- Confirmation: an event that must not be believed, or does not say how much,
+-- is settled from the object at the provider.
 --
 -- A rule of provider.fetch -> objects:
---   rule, kinds, types    its name, and which waiting events it serves (exact, prefix.*, *; both if both are given); with
---                         no kinds, [], it only reads the items of lists
+--   rule, kinds, types    its name, and which waiting events it serves (exact, prefix.*, *; both if both are given);
+--                         with no kinds, [], it only reads the items of lists
 --   ref                   which field of the event names the object: object_ref (default), payment_ref, payout_ref,
 --                         subscription_ref, external_id, or correlation (its first)
 --   url                   with {ref}
---   reading, events       a mapping, in the language of docs/adding-a-provider.md, over {"event": …, "object": …}: the waiting
---                         event as we read it, and the answer; an item of a pulled list has no "event". The rows say what is
---                         true of the object, whatever the event claimed
---   at, wrap              instead of those: the answer, or what `at` points to in it, is the body of a webhook or becomes one
---                         inside `wrap`, and is read by the mapping of the provider's webhooks
+--   reading, events       a mapping, in the language of docs/adding-a-provider.md, over {"event": …, "object": …}: the
+--                         waiting event as we read it, and the answer; an item of a pulled list has no "event". The
+--                         rows say what is true of the object, whatever the event claimed
+--   at, wrap              instead of those: the answer, or what `at` points to in it, is the body of a webhook or
+--                         becomes one inside `wrap`, and is read by the mapping of the provider's webhooks
 --
--- What the object says is stored as events of its own, origin fetch, named by what they say, so that asking again adds nothing.
+-- What the object says is stored as events of its own, origin fetch, named by what they say,
+-- so that asking again adds nothing.
 -- The waiting event
 --   ends no_effect/confirmed     if it claimed no money or the object says the same
---   ends quarantined/contradiction   if the object says another amount or currency, or after the last attempt still something else
---   stays waiting                else, and is asked about again (event.attempts, retry_at, error); without an API key for ever
+--   ends quarantined/contradiction   if the object says another amount or currency, or after the last attempt
+--                                    still something else
+--   stays waiting                else, and is asked about again (event.attempts, retry_at, error);
+--                                without an API key for ever
 
 CREATE FUNCTION erp_webhook.confirm_attempts() RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN 12;
 COMMENT ON FUNCTION erp_webhook.confirm_attempts() IS 'how often an object is asked for on behalf of one event';
@@ -27,10 +31,11 @@ SELECT e.company_id, e.event_id, e.source_id, a.source, a.provider, a.has_key, e
        e.received_at, e.attempts, e.retry_at, e.error,
        r.rule ->> 'rule' AS rule,
        CASE r.rule ->> 'ref' WHEN 'payment_ref' THEN e.payment_ref WHEN 'payout_ref' THEN e.payout_ref
-            WHEN 'subscription_ref' THEN e.subscription_ref
-                             WHEN 'external_id' THEN e.external_id WHEN 'correlation' THEN e.correlation[1] ELSE e.object_ref END AS ref,
+                             WHEN 'subscription_ref' THEN e.subscription_ref WHEN 'external_id' THEN e.external_id
+                             WHEN 'correlation' THEN e.correlation[1] ELSE e.object_ref END AS ref,
        CASE WHEN r.rule IS NULL THEN 'no rule says how to ask' WHEN NOT a.has_key THEN 'no API key'
-            WHEN e.attempts >= erp_webhook.confirm_attempts() THEN 'given up: ' || coalesce(e.error, '') ELSE coalesce(e.error, 'to be asked') END AS why
+            WHEN e.attempts >= erp_webhook.confirm_attempts() THEN 'given up: ' || coalesce(e.error, '')
+            ELSE coalesce(e.error, 'to be asked') END AS why
 FROM erp_webhook.event e
 JOIN erp_webhook.api_access a ON a.company_id = e.company_id AND a.source_id = e.source_id
 LEFT JOIN LATERAL (
@@ -89,7 +94,9 @@ BEGIN
   END IF;
   method := coalesce(how ->> 'method', 'GET');
   body := erp_webhook.fill_template(how ->> 'body', vars, false);
-  headers := CASE WHEN with_key THEN erp_webhook.headers_of(coalesce(how, '{}') || CASE WHEN how ? 'headers' THEN '{}' ELSE jsonb_build_object('headers', rules -> 'headers') END, settings) END;
+  headers := CASE WHEN with_key THEN erp_webhook.headers_of(
+    coalesce(how, '{}')
+    || CASE WHEN how ? 'headers' THEN '{}' ELSE jsonb_build_object('headers', rules -> 'headers') END, settings) END;
 END
 $$;
 COMMENT ON FUNCTION erp_webhook.fetch_call(jsonb, jsonb, text, text, text, text) IS 'the request of a fetch';

@@ -41,7 +41,8 @@ BEGIN
                                   (length(split_part(value, '.', 1)) + 3) / 4 * 4, '='), 'base64'), 'UTF8')::json ->> 'kid'
     ELSE value END;
   -- The name goes into a URL, or into a body we send.
-  IF length(name) > 400 OR name !~ '^[A-Za-z0-9._~:/?&=%+-]+$' OR rules #>> '{keys,url}' = '{ref}' AND (name ~ ('^(?:' || (rules #>> '{keys,pinned}') || ')$')) IS NOT TRUE THEN
+  IF length(name) > 400 OR name !~ '^[A-Za-z0-9._~:/?&=%+-]+$'
+     OR rules #>> '{keys,url}' = '{ref}' AND (name ~ ('^(?:' || (rules #>> '{keys,pinned}') || ')$')) IS NOT TRUE THEN
     RETURN NULL;
   END IF;
   RETURN name;
@@ -172,8 +173,9 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.record_key(jsonb, bytea) IS 'keep fetched keys and decide what waited for them';
 
--- A delivery is judged as of its arrival. One that is genuine then goes the way of every delivery. One whose key does not
--- come is refused when the provider has denied the key often enough, or after three days: by then its sender has given up, too.
+-- A delivery is judged as of its arrival. One that is genuine then goes the way of every delivery. One whose key does
+-- not come is refused when the provider has denied the key often enough, or after three days: by then its sender
+-- has given up, too.
 CREATE FUNCTION erp_webhook.decide_unverified(company_id int, source_id int, asked text, came boolean, denied boolean)
 RETURNS void
 LANGUAGE plpgsql VOLATILE
