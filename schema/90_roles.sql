@@ -84,7 +84,8 @@ AS $$
 $$;
 COMMENT ON FUNCTION erp_webhook.member() IS 'the objects of this extension';
 
--- Functions that run as their caller can do no more than he; of those that run as the owner only what DESIGN section 5 names.
+-- Functions that run as their caller can do no more than he;
+-- of those that run as the owner only what DESIGN section 5 names.
 CREATE FUNCTION erp_webhook.grantable_functions(access text) RETURNS SETOF regprocedure
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -183,11 +184,16 @@ BEGIN
   EXECUTE format('GRANT USAGE ON SEQUENCE erp_webhook.secret_secret_id_seq TO %I', role);
   -- Not what settlement derives: its trigger asks a setting that anybody can set.
   EXECUTE format('GRANT INSERT, UPDATE (name, currency) ON erp_webhook.account TO %I', role);
-  EXECUTE format('GRANT INSERT, UPDATE (account_id, total, tax, issued_on, due_on, subscription_ref) ON erp_webhook.invoice TO %I', role);
-  EXECUTE format('GRANT INSERT, UPDATE, DELETE ON erp_webhook.planned_cash, erp_webhook.bank_account, erp_webhook.csv_dialect, erp_webhook.match_rule, erp_webhook.line_rule TO %I', role);
+  EXECUTE format(
+    'GRANT INSERT, UPDATE (account_id, total, tax, issued_on, due_on, subscription_ref) ON erp_webhook.invoice TO %I', role);
+  EXECUTE format(
+    'GRANT INSERT, UPDATE, DELETE ON erp_webhook.planned_cash, erp_webhook.bank_account, erp_webhook.csv_dialect, erp_webhook.match_rule, erp_webhook.line_rule TO %I',
+    role);
   IF company IS NULL THEN
     EXECUTE format('GRANT INSERT, UPDATE ON erp_webhook.company TO %I', role);
-    EXECUTE format('GRANT INSERT, UPDATE, DELETE ON erp_webhook.provider, erp_webhook.provider_event, erp_webhook.provider_currency TO %I', role);
+    EXECUTE format(
+      'GRANT INSERT, UPDATE, DELETE ON erp_webhook.provider, erp_webhook.provider_event, erp_webhook.provider_currency TO %I',
+      role);
   END IF;
   PERFORM erp_webhook.note_role(role, company, 'admin');
 END
@@ -196,7 +202,8 @@ COMMENT ON FUNCTION erp_webhook.grant_admin(text, text) IS
   'a role that configures one company and enters its documents; all companies and the catalogue where company is '
   'NULL';
 
--- Data goes into dumps: every table and sequence that is not registered by its own part. Rows we ship come with the install script.
+-- Data goes into dumps: every table and sequence that is not registered by its own part.
+-- Rows we ship come with the install script.
 DO $$
 DECLARE
   t record;
