@@ -13,6 +13,7 @@
 #include "utils/date.h"
 #include "utils/fmgrprotos.h"
 
+#include "compat.h"
 #include "sha256.h"
 
 static void
