@@ -103,7 +103,6 @@ read_file(const char *path, EwhSealingKey *key)
 	char		text[MAX_TEXT];
 	int			fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
 	volatile ssize_t len = 0;
-	EwhBytes	content = {text, 0};
 
 	if (fd < 0 && errno == ENOENT)
 		return false;
@@ -122,8 +121,7 @@ read_file(const char *path, EwhSealingKey *key)
 		CloseTransientFile(fd);
 	}
 	PG_END_TRY();
-	content.len = len;
-	parse_key(content, path, key);
+	parse_key((EwhBytes) {text, len}, path, key);
 	ewh_wipe(text, sizeof(text));
 	return true;
 }
