@@ -154,6 +154,10 @@ ewh_http_open(int max_exchanges)
 	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
 	curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long) Min(http->max + IDLE_CONNECTIONS, descriptors));
 	curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long) descriptors);
+	/* As of each transfer: the threads that resolve are the multi handle's own since 8.20, and not waited for either. */
+#if CURL_AT_LEAST_VERSION(8, 20, 0)
+	curl_multi_setopt(http->multi, CURLMOPT_QUICK_EXIT, 1L);
+#endif
 	return http;
 }
 
