@@ -266,14 +266,19 @@ ewh_transfer_make(EwhExchange *exchange)
 	return transfer;
 }
 
-/* Is the name of its host still being looked up? */
+/*
+ * Is the name of its host still being looked up? Newer libcurl tells no time of a look-up where a connection is used again:
+ * there the request is out.
+ */
 bool
 ewh_transfer_resolving(const EwhTransfer *transfer)
 {
-	curl_off_t	us = 0;
+	curl_off_t	looked_up = 0;
+	curl_off_t	asked = 0;
 
-	curl_easy_getinfo(transfer->easy, CURLINFO_NAMELOOKUP_TIME_T, &us);
-	return us == 0;
+	curl_easy_getinfo(transfer->easy, CURLINFO_NAMELOOKUP_TIME_T, &looked_up);
+	curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &asked);
+	return looked_up == 0 && asked == 0;
 }
 
 /*
