@@ -1,13 +1,13 @@
 /*
- * Sessions that run one prepared statement over and over, each time with the next batch of events as arrays. What is
- * compared differs in the statement alone: the same bytes go over the same wire, made before the clock starts.
+ * Sessions that run one prepared statement over and over, each time with the next batch of events as arrays, made before
+ * the clock starts. What is compared differs in the statement alone.
  *
  *   session CONNINFO STATEMENT-FILE SECRET SESSIONS BATCH FIRST COUNT INVOICES
  *
  * The first tenth of each session's statements is not measured: plans and caches are made in them.
  *
  * Parameters of the statement: $1 event ids text[], $2 payments text[], $3 invoices text[], $4 amounts in cents int8[],
- * $5 headers jsonb[], $6 bodies bytea[]. Prints one line of JSON.
+ * $5 headers jsonb[], $6 bodies bytea[]; one that it does not name is sent as NULL. Prints one line of JSON.
  */
 #include "event.h"
 
@@ -89,27 +89,41 @@ put_element(char *out, const Event *event, int p)
 	return start + len;
 }
 
+/* Parameter p of a batch: its elements as an array in binary form. */
 static void
-make_batch(Parameters *batch, long first, int n, long invoices, const char *secret)
+put_array(Parameters *batch, int p, const Event *events, int n)
+{
+	char *out = batch->values[p] = malloc((size_t) n * (p == 5 ? sizeof events->body : 512) + 64);
+
+	out = put_int(out, 1);
+	out = put_int(out, 0);
+	out = put_int(out, elements[p]);
+	out = put_int(out, (uint32_t) n);
+	out = put_int(out, 1);
+	for (int i = 0; i < n; i++)
+		out = put_element(out, &events[i], p);
+	batch->lengths[p] = (int) (out - batch->values[p]);
+	batch->values[p] = realloc(batch->values[p], (size_t) batch->lengths[p]);
+}
+
+static bool
+is_named(const char *statement, int p)
+{
+	const char parameter[] = {'$', (char) ('1' + p), '\0'};
+
+	return strstr(statement, parameter) != NULL;
+}
+
+static void
+make_batch(Parameters *batch, const char *statement, long first, int n, long invoices, const char *secret)
 {
 	Event *events = calloc((size_t) n, sizeof *events);
 
 	for (int i = 0; i < n; i++)
 		event_make(&events[i], first + i, invoices, secret, time(NULL));
 	for (int p = 0; p < NPARAMS; p++)
-	{
-		char *out = batch->values[p] = malloc((size_t) n * (p == 5 ? sizeof events->body : 512) + 64);
-
-		out = put_int(out, 1);
-		out = put_int(out, 0);
-		out = put_int(out, elements[p]);
-		out = put_int(out, (uint32_t) n);
-		out = put_int(out, 1);
-		for (int i = 0; i < n; i++)
-			out = put_element(out, &events[i], p);
-		batch->lengths[p] = (int) (out - batch->values[p]);
-		batch->values[p] = realloc(batch->values[p], (size_t) batch->lengths[p]);
-	}
+		if (is_named(statement, p))
+			put_array(batch, p, events, n);
 	free(events);
 }
 
@@ -231,7 +245,7 @@ main(int argc, char **argv)
 			Parameters *batches = calloc((size_t) (warm + each), sizeof *batches);
 
 			for (long i = 0; i < warm + each; i++)
-				make_batch(&batches[i], first + (s * (warm + each) + i) * size, size, invoices, argv[3]);
+				make_batch(&batches[i], statement, first + (s * (warm + each) + i) * size, size, invoices, argv[3]);
 			run(argv[1], statement, batches, warm, each, shared, shared->latencies + s * each);
 		}
 	}
