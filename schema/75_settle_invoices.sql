@@ -1,7 +1,8 @@
 -- Invoices that appear or change: users INSERT, COPY and UPDATE them; triggers settle what that touches.
 
 CREATE FUNCTION erp_webhook.settle_invoices(
-  company_id int, invoices bigint[], accounts int[] DEFAULT '{}', created boolean DEFAULT false, voided boolean DEFAULT false)
+  company_id int, invoices bigint[], accounts int[] DEFAULT '{}', subscriptions text[] DEFAULT '{}',
+  created boolean DEFAULT false, voided boolean DEFAULT false)
 RETURNS int
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -15,22 +16,21 @@ AS $$
 DECLARE
   company constant int := settle_invoices.company_id;
   s erp_webhook.scope;
+  numbers constant text[] := ARRAY(SELECT i.number FROM erp_webhook.invoice i
+    WHERE i.company_id = settle_invoices.company_id AND i.invoice_id = ANY (settle_invoices.invoices));
 BEGIN
-  SELECT '{}', '{}', '{}', '{}', erp_webhook.join_ids(settle_invoices.invoices, NULL), settle_invoices.accounts,
-         '{}', '{}', '{}', '{}', NULL INTO s;
-  IF settle_invoices.created THEN
-    SELECT array_agg(i.number) INTO s.created FROM erp_webhook.invoice i
-    WHERE i.company_id = company AND i.invoice_id = ANY (settle_invoices.invoices);
-    SELECT coalesce(array_agg(DISTINCT u.subscription_ref), '{}') INTO s.subscriptions
-    FROM erp_webhook.reference r
-    JOIN erp_webhook.subscription u ON u.company_id = company AND u.source_id = r.source_id AND u.subscription_ref = r.object_ref
-    WHERE r.company_id = company AND r.ref = ANY (s.created) AND r.object = 'subscription';
-  END IF;
+  SELECT '{}', '{}', CASE WHEN settle_invoices.created THEN numbers ELSE '{}' END, '{}',
+         erp_webhook.join_ids(settle_invoices.invoices, NULL), settle_invoices.accounts, '{}', '{}', '{}', '{}', NULL INTO s;
+  -- An invoice may say whose the subscriptions are that name it.
+  SELECT erp_webhook.join_names(settle_invoices.subscriptions, array_agg(u.subscription_ref)) INTO s.subscriptions
+  FROM erp_webhook.reference r
+  JOIN erp_webhook.subscription u ON u.company_id = company AND u.source_id = r.source_id AND u.subscription_ref = r.object_ref
+  WHERE r.company_id = company AND r.ref = ANY (numbers) AND r.object = 'subscription';
   RETURN erp_webhook.settle_scope(company, s, NULL, CASE WHEN settle_invoices.voided THEN settle_invoices.invoices END);
 END
 $$;
-REVOKE ALL ON FUNCTION erp_webhook.settle_invoices(int, bigint[], int[], boolean, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION erp_webhook.settle_invoices(int, bigint[], int[], boolean, boolean) IS
+REVOKE ALL ON FUNCTION erp_webhook.settle_invoices(int, bigint[], int[], text[], boolean, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION erp_webhook.settle_invoices(int, bigint[], int[], text[], boolean, boolean) IS
   'settle what waits for invoices that appeared or changed';
 
 -- What cannot be paid exactly is not issued. Facts are held to the same (SETTLEMENT 1.9).
@@ -128,7 +128,8 @@ BEGIN
         USING ERRCODE = 'lock_not_available', HINT = 'Try again when it is done.';
     END IF;
     PERFORM erp_webhook.check_decimals(NEW.currency, greatest(min_scale(NEW.total), min_scale(NEW.tax)));
-    PERFORM erp_webhook.settle_invoices(NEW.company_id, ARRAY[NEW.invoice_id], ARRAY[OLD.account_id, NEW.account_id]);
+    PERFORM erp_webhook.settle_invoices(NEW.company_id, ARRAY[NEW.invoice_id], ARRAY[OLD.account_id, NEW.account_id],
+      ARRAY[OLD.subscription_ref, NEW.subscription_ref]);
   END IF;
   RETURN NULL;
 END

@@ -64,5 +64,21 @@ SELECT * FROM pg_temp.state WHERE account_no = 'C-3';
 SELECT pg_temp.tell('payment.succeeded', 'p11', 1200, 'sub_3');
 SELECT * FROM pg_temp.state WHERE account_no = 'C-3';
 
+-- Whose invoice it is may be corrected, and which subscription it bills: suspension follows.
+CREATE VIEW pg_temp.suspended AS SELECT a.account_no FROM erp_webhook.account a JOIN erp_webhook.company c USING (company_id)
+  WHERE c.name = 'subs' AND a.state = 'suspended' AND a.account_no >= 'C-3';
+INSERT INTO erp_webhook.account (company_id, account_no, currency) VALUES (:company, 'C-4', 'EUR');
+SELECT pg_temp.tell('subscription.payment_failed', 'f12', 1300, 'sub_5', 'SUB-5');
+INSERT INTO erp_webhook.invoice (company_id, number, account_id, currency, total, due_on)
+  SELECT :company, 'SUB-5', a.account_id, 'EUR', 20, '2025-11-01' FROM erp_webhook.account a WHERE a.company_id = :company AND a.account_no = 'C-3';
+SELECT * FROM pg_temp.suspended;
+UPDATE erp_webhook.invoice i SET account_id = a.account_id FROM erp_webhook.account a
+  WHERE i.company_id = :company AND i.number = 'SUB-5' AND a.company_id = :company AND a.account_no = 'C-4';
+SELECT * FROM pg_temp.suspended;
+SELECT pg_temp.tell('subscription.payment_failed', 'f13', 1400, 'sub_3');
+SELECT * FROM pg_temp.suspended ORDER BY 1;
+UPDATE erp_webhook.invoice SET subscription_ref = NULL WHERE company_id = :company AND number = 'SUB-3';
+SELECT * FROM pg_temp.suspended;
+
 SELECT erp_webhook.set_policy('subs', 'suspend', 'sometimes');
 SELECT erp_webhook.settle_again('subs') AS again, (SELECT count(*) FROM erp_webhook.audit('subs')) AS breaches;

@@ -161,6 +161,8 @@ def invoice(i):
         changes = [{"due_on": "2025-10-20"}, {"account_no": i.r.choice(i.h.accounts)[0]}]
         if "tax" not in row:
             changes.append({"total": format(i.amount(currency), "f")})
+        if i.subs and i.owned is None:
+            changes.append({"subscription_ref": i.r.choice([*i.subs, None])})
         i.h.steps.append(["change", number, i.r.choice(changes)])
 
 
