@@ -15,7 +15,7 @@ CURRENCIES = ["EUR", "EUR", "EUR", "USD", "JPY", "KWD"]
 
 
 class Inventor:
-    """The state of one invention: what exists, so that facts can name it. plain: only what a generic body can say."""
+    """The state of one invention: what exists, so that facts can name it. plain: only what a generic body can say, to the second."""
 
     def __init__(self, seed, plain=False):
         self.r = Random(seed)
@@ -26,7 +26,7 @@ class Inventor:
         self.numbers, self.payments, self.subs = [], [], []
         self.owned = None                                            # customer → its invoices, where each pays only its own
         self.moments = [START + timedelta(seconds=self.r.choice([0, 1, 60, 3600, 86400, 40 * 86400]) * k,
-                                          milliseconds=self.r.choice([0, 0, 250, 900])) for k in range(6)]
+                                          milliseconds=self.r.choice([0] if plain else [0, 0, 250, 900])) for k in range(6)]
         self.moments += [datetime(2025, 10, 2, 13, tzinfo=UTC), datetime(2025, 10, 3, 2, tzinfo=UTC)]   # days of two zones
 
     def next(self, prefix):
