@@ -154,9 +154,13 @@ ewh_http_open(int max_exchanges)
 	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
 	curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long) Min(http->max + IDLE_CONNECTIONS, descriptors));
 	curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long) descriptors);
-	/* As of each transfer: the threads that resolve are the multi handle's own since 8.20, and not waited for either. */
+	/*
+	 * Since 8.20 the threads that resolve are the multi handle's own: not waited for either, as of each transfer; and so
+	 * many that names nobody answers for, given up by us and asked for still (two threads, for 40 s and more), leave room.
+	 */
 #if CURL_AT_LEAST_VERSION(8, 20, 0)
 	curl_multi_setopt(http->multi, CURLMOPT_QUICK_EXIT, 1L);
+	curl_multi_setopt(http->multi, CURLMOPT_RESOLVE_THREADS_MAX, 10L * MAX_RESOLVING);
 #endif
 	return http;
 }
