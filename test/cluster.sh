@@ -33,16 +33,22 @@ installed_pg_config() {
   die "no pg_config found: install postgresql-server-dev-15"
 }
 
-# Copy bin, lib and share of the installed server so that their relative places stay.
+# The deepest directory that holds all of these.
+common_directory() {
+  local above=$1 path
+  for path; do
+    while [ "${path#"$above"/}" = "$path" ]; do above=${above%/*}; done
+  done
+  echo "$above"
+}
+
+# Copy bin, lib and share of the installed server, or of another copy, so that their relative places stay: pg_config finds
+# by them where to install, and would name the original's directories if one were elsewhere.
 copy_installation() {
   local dir=$1 cfg bin lib share prefix
   cfg=$(installed_pg_config)
   bin=$("$cfg" --bindir) lib=$("$cfg" --pkglibdir) share=$("$cfg" --sharedir)
-  prefix=/usr
-  case "$bin:$lib:$share" in
-    "$prefix"/*:"$prefix"/*:"$prefix"/*) ;;
-    *) prefix=$(dirname "$bin") ;;
-  esac
+  prefix=$(common_directory "$bin" "$lib" "$share")
   local from
   for from in "$bin" "$lib" "$share"; do
     mkdir -p "$dir/pg${from#"$prefix"}"
@@ -59,6 +65,10 @@ bindir() { cat "$1/bindir"; }
 install_extension() {
   local dir=$1 bin
   bin=$(bindir "$dir")
+  case $("$bin/pg_config" --sharedir) in
+    "$dir"/*) ;;
+    *) die "$bin/pg_config would install outside of $dir" ;;
+  esac
   make -s -C "$here" PG_CONFIG="$bin/pg_config" -j"$(nproc)" all
   make -s -C "$here" PG_CONFIG="$bin/pg_config" install >/dev/null
 }
