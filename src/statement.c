@@ -201,7 +201,8 @@ execute(EwhStatement which, Datum *args, const char *nulls)
 	result = SPI_execute_plan(plan, args, nulls, statements[which].reads, 0);
 	if (statements[which].reads)
 		PopActiveSnapshot();
-	SetUserIdAndSecContext(user, security);
+	if (statements[which].as_owner)
+		SetUserIdAndSecContext(user, security);
 	if (result < 0)
 		elog(ERROR, "statement %s failed: %s", statements[which].name, SPI_result_code_string(result));
 	if (level > 0)

@@ -4,6 +4,8 @@
 #ifndef EWH_LISTENING_H
 #define EWH_LISTENING_H
 
+#include "postgres.h"
+
 /* Is a dump being restored? Then its rows bring their consequences with them. */
 extern bool ewh_is_restoring(void);
 
