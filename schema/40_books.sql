@@ -139,6 +139,11 @@ CREATE TRIGGER account_is_kept BEFORE DELETE OR TRUNCATE ON erp_webhook.account
 -- Privileges keep others from the derived columns (90_roles); this keeps the owner from a slip. Settlement's functions
 -- say that they are at work by a setting, which costs nothing to ask (to look for them on the stack
 -- took a tenth of ingest()).
+CREATE FUNCTION erp_webhook.is_settling() RETURNS boolean
+LANGUAGE c STABLE
+AS 'MODULE_PATHNAME', 'erp_webhook_is_settling';
+COMMENT ON FUNCTION erp_webhook.is_settling() IS 'true inside of settlement''s functions: the setting erp_webhook.settling is on';
+
 CREATE FUNCTION erp_webhook.only_settlement_derives() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -151,10 +156,10 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.only_settlement_derives() IS 'trigger: raises; called unless settlement is at work';
 CREATE TRIGGER invoice_is_derived BEFORE UPDATE OF credited, paid, written_off, elsewhere, erp_key, state ON erp_webhook.invoice
-  FOR EACH STATEMENT WHEN (coalesce(current_setting('erp_webhook.settling', true), 'off') <> 'on')
+  FOR EACH STATEMENT WHEN (NOT erp_webhook.is_settling())
   EXECUTE FUNCTION erp_webhook.only_settlement_derives();
 CREATE TRIGGER account_state_is_derived BEFORE UPDATE OF state ON erp_webhook.account
-  FOR EACH STATEMENT WHEN (coalesce(current_setting('erp_webhook.settling', true), 'off') <> 'on')
+  FOR EACH STATEMENT WHEN (NOT erp_webhook.is_settling())
   EXECUTE FUNCTION erp_webhook.only_settlement_derives();
 CREATE FUNCTION erp_webhook.accounts_begin_active() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER

@@ -72,12 +72,11 @@ END
 $$;
 COMMENT ON FUNCTION erp_webhook.written(numeric, text) IS 'an amount with the decimals of its currency';
 
--- An undated fact sorts after every dated one: it stands a thousand years later. Hours, not years: exact and in every time zone the same.
--- Not said to be immutable, as adding an interval is not by itself: a promise the server cannot see through keeps it from inlining.
+-- In C, where the short path of payments asks for it too.
 CREATE FUNCTION erp_webhook.moment(occurred_at timestamptz, signed_at timestamptz, received_at timestamptz) RETURNS timestamptz
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN coalesce(occurred_at, coalesce(signed_at, received_at) + interval '8766000 hours');
-COMMENT ON FUNCTION erp_webhook.moment(timestamptz, timestamptz, timestamptz) IS 'the time that orders facts';
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'erp_webhook_moment';
+COMMENT ON FUNCTION erp_webhook.moment(timestamptz, timestamptz, timestamptz) IS 'the time that orders facts: when it occurred; an undated fact stands a thousand years after we were told, behind every dated one';
 
 CREATE FUNCTION erp_webhook.day_of_moment(company_id int, moment timestamptz) RETURNS date
 LANGUAGE plpgsql STABLE PARALLEL SAFE

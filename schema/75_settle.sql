@@ -404,7 +404,6 @@ SET enable_mergejoin = off
 SET jit = off
 AS $$
 DECLARE
-  e constant erp_webhook.event := events[1];
   kept boolean;
   plain erp_webhook.event[];
   others erp_webhook.event[];
@@ -413,12 +412,7 @@ BEGIN
   -- As keep_policies() does, which as a query of its own would cost a lone payment 30 µs.
   kept := pg_advisory_xact_lock_shared('erp_webhook.policy'::regclass::oid::int, company_id) IS NOT NULL;
   BEGIN
-    IF cardinality(events) > 1 THEN
-      posted := erp_webhook.settle_plain(company_id, events);
-    ELSIF erp_webhook.is_plain(e.kind, e.state, e.amount, e.currency, e.object_ref, e.payment_ref, e.subscription_ref,
-                               e.correlation, e.correlation_amounts, e.origin) THEN
-      posted := erp_webhook.settle_payment(company_id, e);
-    END IF;
+    posted := erp_webhook.settle_plain(company_id, events);
   EXCEPTION WHEN SQLSTATE 'EW002' OR unique_violation OR lock_not_available OR deadlock_detected THEN
     NULL;  -- not all are plain, or something else is known of one of them, or someone holds it
   END;

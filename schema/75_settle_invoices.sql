@@ -105,7 +105,7 @@ $$;
 REVOKE ALL ON FUNCTION erp_webhook.correct_in_turn() FROM PUBLIC;
 COMMENT ON FUNCTION erp_webhook.correct_in_turn() IS 'trigger: one transaction at a time corrects invoices by UPDATE';
 CREATE TRIGGER correct_in_turn BEFORE UPDATE OF total, tax, account_id, due_on, issued_on, subscription_ref ON erp_webhook.invoice
-  FOR EACH STATEMENT WHEN (current_setting('erp_webhook.settling', true) IS DISTINCT FROM 'on')
+  FOR EACH STATEMENT WHEN (NOT erp_webhook.is_settling())
   EXECUTE FUNCTION erp_webhook.correct_in_turn();
 
 CREATE FUNCTION erp_webhook.settle_changed_invoice() RETURNS trigger

@@ -14,6 +14,7 @@
 #endif
 
 #include "common/jsonapi.h"
+#include "executor/executor.h"
 #include "mb/pg_wchar.h"
 #include "utils/datetime.h"
 #include "utils/guc.h"
@@ -38,6 +39,66 @@ ewh_json_lexer(const char *json, size_t len)
 	return makeJsonLexContextCstringLen(NULL, json, len, PG_UTF8, false);
 #else
 	return makeJsonLexContextCstringLen((char *) json, (int) len, PG_UTF8, false);
+#endif
+}
+
+/*
+ * Index entries of a new row. Where `key` names an index, a row that is there already is not an error but a `conflict`.
+ * 16 asks whether only summarizing indexes are meant.
+ */
+static inline void
+ewh_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *slot, EState *estate, bool *conflict, List *key)
+{
+#if PG_VERSION_NUM >= 160000
+	ExecInsertIndexTuples(target, slot, estate, false, key != NIL, conflict, key, false);
+#else
+	ExecInsertIndexTuples(target, slot, estate, false, key != NIL, conflict, key);
+#endif
+}
+
+/* Is no row like it there? 18 asks for the row itself, where it is there. */
+static inline bool
+ewh_check_index_constraints(ResultRelInfo *target, TupleTableSlot *slot, EState *estate, ItemPointer known, List *key)
+{
+#if PG_VERSION_NUM >= 180000
+	ItemPointerData itself;
+
+	ItemPointerSetInvalid(&itself);
+	return ExecCheckIndexConstraints(target, slot, estate, known, &itself, key);
+#else
+	return ExecCheckIndexConstraints(target, slot, estate, known, key);
+#endif
+}
+
+/* 18 has constraints that are not enforced, and generated columns that are not stored. */
+static inline bool
+ewh_is_enforced(const ConstrCheck *check)
+{
+#if PG_VERSION_NUM >= 180000
+	return check->ccenforced;
+#else
+	return true;
+#endif
+}
+
+static inline bool
+ewh_has_generated(const TupleConstr *constraints)
+{
+#if PG_VERSION_NUM >= 180000
+	if (constraints->has_generated_virtual)
+		return true;
+#endif
+	return constraints->has_generated_stored;
+}
+
+/* Where the states of CHECK constraints are kept; renamed in 18. */
+static inline ExprState ***
+ewh_check_states(ResultRelInfo *target)
+{
+#if PG_VERSION_NUM >= 180000
+	return &target->ri_CheckConstraintExprs;
+#else
+	return &target->ri_ConstraintExprs;
 #endif
 }
 

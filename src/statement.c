@@ -33,13 +33,20 @@ typedef struct Statement
 	bool		planned_once;	/* the plan depends on no argument: not to be made anew for each */
 } Statement;
 
-/* The columns ingest fills, in the order of the table; the others have defaults. */
-#define EVENT_COLUMNS(e) \
-	e "company_id, " e "source_id, " e "external_id, " e "type, " e "kind, " e "state, " e "reason, " \
-	e "occurred_at, " e "received_at, " e "signed_at, " e "delivery_id, " e "object_ref, " e "payment_ref, " \
-	e "account_ref, " e "subscription_ref, " e "correlation, " e "correlation_amounts, " e "amount, " e "currency, " \
-	e "fee, " e "fee_currency, " e "to_amount, " e "to_currency, " e "value_date, " e "attempt, " e "payout_ref, " \
-	e "bank_ref, " e "end_to_end_id, " e "digest, " e "origin, " e "attempts, " e "retry_at, " e "sqlstate, " e "error"
+/*
+ * Pay an invoice where it has this much due, its state leaves room, and nobody else has a say in it. $5: the company's
+ * house, $6: its tolerance.
+ */
+#define PAY(from, company_id, number, currency, amount, n) \
+	"UPDATE erp_webhook.invoice i" \
+	" SET paid = pg_catalog.round(i.paid + " amount ", greatest(pg_catalog.min_scale(i.paid + " amount ")," \
+	"              CASE i.currency WHEN ($5).currency THEN ($5).digits ELSE erp_webhook.digits_of(i.currency) END))," \
+	"     state = CASE WHEN i.due = " amount " THEN 'paid' ELSE 'partial' END" \
+	from \
+	" WHERE i.company_id = " company_id " AND i.number = " number " AND i.currency = " currency " AND i.due >= " amount \
+	"   AND i.state IN ('open', 'partial') AND i.written_off = 0 AND i.subscription_ref IS NULL AND i.erp_key IS NULL" \
+	"   AND ($6 IS NULL OR i.due = " amount " OR i.due - " amount " > $6)" \
+	" RETURNING " n ", i.invoice_id"
 
 static const Statement statements[EWH_STATEMENTS] = {
 	[EWH_CHECK_ACCESS] = {"check_access", "SELECT erp_webhook.check_access($1, $2)", {"int4", "text"}, true},
@@ -70,12 +77,21 @@ static const Statement statements[EWH_STATEMENTS] = {
 		{NULL}, .reads = true, .as_owner = true},
 	[EWH_READ_HOUSE] = {"read_house", "SELECT erp_webhook.read_house($1)", {"int4"}, true},
 	[EWH_INSERT_EVENTS] = {"insert_events",
-		"INSERT INTO erp_webhook.event (" EVENT_COLUMNS("") ")"
-		" SELECT " EVENT_COLUMNS("e.") " FROM pg_catalog.unnest($1) e"
-		" ON CONFLICT (company_id, source_id, external_id) DO NOTHING"
-		" RETURNING company_id, source_id, external_id, event_id",
+		"INSERT INTO erp_webhook.event SELECT e.* FROM pg_catalog.unnest($1) e"
+		" ON CONFLICT (company_id, source_id, external_id) DO NOTHING RETURNING event_id",
 		{"erp_webhook.event[]"}, .planned_once = true},
 	[EWH_SETTLE] = {"settle", "SELECT erp_webhook.settle($1, $2)", {"int4", "erp_webhook.event[]"}, .planned_once = true},
+	[EWH_PAY_INVOICE] = {"pay_invoice",
+		PAY("", "$1", "$2", "$3", "$4", "1::pg_catalog.int8"),
+		{"int4", "text", "text", "numeric", "erp_webhook.house", "numeric"}, .planned_once = true},
+	/* Looked up by the company of the row, not by the constant: see keyed(). */
+	[EWH_PAY_INVOICES] = {"pay_invoices",
+		PAY(" FROM (SELECT $1 AS company_id, u.*"
+			"       FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
+			"            WITH ORDINALITY u (number, currency, amount, n) OFFSET 0) p",
+			"p.company_id", "p.number", "p.currency", "p.amount", "p.n"),
+		{"int4", "text[]", "text[]", "numeric[]", "erp_webhook.house", "numeric"}, .planned_once = true},
+	[EWH_DAY_OF] = {"day_of", "SELECT erp_webhook.day_of($1, $2)", {"int4", "timestamptz"}, false},
 	[EWH_FIND_EVENTS] = {"find_events",
 		"SELECT k.n, e.event_id, e.digest"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
@@ -85,6 +101,18 @@ static const Statement statements[EWH_STATEMENTS] = {
 	[EWH_INSERT_DELIVERIES] = {"insert_deliveries",
 		"INSERT INTO erp_webhook.delivery SELECT d.* FROM pg_catalog.unnest($1) d",
 		{"erp_webhook.delivery[]"}, .planned_once = true},
+	[EWH_INSERT_OBJECTS] = {"insert_objects",
+		"INSERT INTO erp_webhook.money_object SELECT r.* FROM pg_catalog.unnest($1) r",
+		{"erp_webhook.money_object[]"}, .planned_once = true},
+	[EWH_INSERT_VOUCHERS] = {"insert_vouchers",
+		"INSERT INTO erp_webhook.voucher SELECT r.* FROM pg_catalog.unnest($1) r",
+		{"erp_webhook.voucher[]"}, .planned_once = true},
+	[EWH_INSERT_ENTRIES] = {"insert_entries",
+		"INSERT INTO erp_webhook.entry SELECT r.* FROM pg_catalog.unnest($1) r",
+		{"erp_webhook.entry[]"}, .planned_once = true},
+	[EWH_INSERT_ALLOCATIONS] = {"insert_allocations",
+		"INSERT INTO erp_webhook.allocation SELECT r.* FROM pg_catalog.unnest($1) r",
+		{"erp_webhook.allocation[]"}, .planned_once = true},
 	[EWH_INSERT_CONFLICTS] = {"insert_conflicts",
 		"INSERT INTO erp_webhook.event_conflict SELECT c.* FROM pg_catalog.unnest($1) c"
 		" ON CONFLICT (company_id, event_id, digest) DO NOTHING RETURNING delivery_id",

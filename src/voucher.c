@@ -15,6 +15,7 @@
 
 #include "compat.h"
 #include "sha256.h"
+#include "voucher.h"
 
 static void
 add_text(StringInfo out, const text *t)
@@ -41,6 +42,18 @@ add_day(StringInfo out, DateADT day)
 	add_int(out, day, '|');
 }
 
+void
+ewh_add_entry_text(StringInfo out, Datum debit, Datum credit, Datum amount, Datum currency)
+{
+	add_text(out, DatumGetTextPP(debit));
+	appendStringInfoChar(out, '<');
+	add_text(out, DatumGetTextPP(credit));
+	appendStringInfoChar(out, ':');
+	appendStringInfoString(out, DatumGetCString(DirectFunctionCall1(numeric_out, amount)));
+	add_text(out, DatumGetTextPP(currency));
+	appendStringInfoChar(out, ';');
+}
+
 PG_FUNCTION_INFO_V1(erp_webhook_entry_text);
 /* entry_text(debit text, credit text, amount numeric, currency text) RETURNS text */
 Datum
@@ -49,13 +62,7 @@ erp_webhook_entry_text(PG_FUNCTION_ARGS)
 	StringInfoData out;
 
 	initStringInfo(&out);
-	add_text(&out, PG_GETARG_TEXT_PP(0));
-	appendStringInfoChar(&out, '<');
-	add_text(&out, PG_GETARG_TEXT_PP(1));
-	appendStringInfoChar(&out, ':');
-	appendStringInfoString(&out, DatumGetCString(DirectFunctionCall1(numeric_out, PG_GETARG_DATUM(2))));
-	add_text(&out, PG_GETARG_TEXT_PP(3));
-	appendStringInfoChar(&out, ';');
+	ewh_add_entry_text(&out, PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), PG_GETARG_DATUM(3));
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(out.data, out.len));
 }
 

@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "append.h"
 #include "inbox/source.h"
 #include "proof/verify.h"
 #include "reading/normalise.h"
@@ -83,7 +84,9 @@ extern void ewh_fact_fill(EwhFact *fact, const EwhJudgement *judgement, const Ew
 extern void ewh_fact_state(EwhFact *fact, const char *state, const char *reason);
 extern void ewh_fact_failed(EwhFact *fact, const char *sqlstate, const char *message);
 extern void ewh_fact_delivery(EwhFact *fact, int64 delivery_id);
-extern Datum ewh_fact_array(EwhFact **facts, int n);
+extern void ewh_take_composite(Datum composite, Datum *values, bool *nulls, int n);
+extern EwhRows ewh_event_rows(int max);
+extern void ewh_add_event_row(EwhRows *rows, EwhFact *fact);
 extern Datum ewh_delivery_array(EwhJudgement **judgements, int n);
 extern Datum ewh_conflict_array(EwhFact **facts, int n, EwhJudgement *judgements);
 

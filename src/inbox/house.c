@@ -8,12 +8,16 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "utils/array.h"
 #include "utils/datum.h"
+#include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-#include "inbox/source.h"
+#include "inbox/batch.h"
+#include "inbox/house.h"
 #include "statement.h"
 
 #define MAX_KEPT 1000			/* a backend that meets more companies begins anew */
@@ -65,12 +69,10 @@ keep(int32 company_id, Datum row)
 	MemoryContextSwitchTo(caller);
 }
 
-PG_FUNCTION_INFO_V1(erp_webhook_house_of);
-/* house_of(company_id int) RETURNS house: read_house(), as committed now */
-Datum
-erp_webhook_house_of(PG_FUNCTION_ARGS)
+/* read_house(), as committed now; valid until the end of the transaction. */
+static Datum
+row_of(int32 company_id)
 {
-	int32		company_id = PG_GETARG_INT32(0);
 	Datum		asked = Int32GetDatum(company_id);
 
 	for (;;)
@@ -82,11 +84,61 @@ erp_webhook_house_of(PG_FUNCTION_ARGS)
 		keep_only(generation);
 		house = hash_search(houses, &company_id, HASH_FIND, NULL);
 		if (house)
-			PG_RETURN_DATUM(datumCopy(house->row, false, -1));
+			return datumCopy(house->row, false, -1);
 		ewh_statement_run(EWH_READ_HOUSE, &asked, NULL, take_house, &row);
 		if (generation != ewh_configuration_generation())
 			continue;			/* something changed while it was read */
 		keep(company_id, row);
-		PG_RETURN_DATUM(row);
+		return row;
 	}
+}
+
+PG_FUNCTION_INFO_V1(erp_webhook_house_of);
+/* house_of(company_id int) RETURNS house */
+Datum
+erp_webhook_house_of(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_DATUM(row_of(PG_GETARG_INT32(0)));
+}
+
+/* The columns of erp_webhook.house. */
+enum {CURRENCY, DIGITS, TOLERANCE, TIME_ZONE, TIME_ZONES, CLOSED_UNTIL, HAS_RULES, SOURCES, CLEARING, COLUMNS};
+
+EwhHouse
+ewh_house_of(int32 company_id)
+{
+	EwhHouse	house = {.company_id = company_id, .row = row_of(company_id)};
+	Datum		values[COLUMNS];
+	bool		nulls[COLUMNS];
+
+	ewh_take_composite(house.row, values, nulls, COLUMNS);
+	house.has_tolerance = !nulls[TOLERANCE];
+	house.tolerance = values[TOLERANCE];
+	house.time_zone = values[TIME_ZONE];
+	house.time_zones = nulls[TIME_ZONES] ? 0 : DatumGetInt32(values[TIME_ZONES]);
+	house.first_open_day = DatumGetDateADT(DirectFunctionCall2(date_pli, values[CLOSED_UNTIL], Int32GetDatum(1)));
+	if (!nulls[SOURCES])
+	{
+		house.sources = values[SOURCES];
+		house.clearing = values[CLEARING];
+	}
+	return house;
+}
+
+Datum
+ewh_house_clearing(const EwhHouse *house, int32 source_id)
+{
+	Datum	   *ids;
+	Datum	   *accounts;
+	int			n = 0;
+
+	if (house->sources)
+	{
+		deconstruct_array(DatumGetArrayTypeP(house->sources), INT4OID, sizeof(int32), true, TYPALIGN_INT, &ids, NULL, &n);
+		deconstruct_array(DatumGetArrayTypeP(house->clearing), TEXTOID, -1, false, TYPALIGN_INT, &accounts, NULL, &n);
+	}
+	for (int i = 0; i < n; i++)
+		if (DatumGetInt32(ids[i]) == source_id)
+			return accounts[i];
+	elog(ERROR, "company %d has no source %d", house->company_id, source_id);
 }

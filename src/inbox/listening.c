@@ -1,8 +1,9 @@
 /*
- * listening.c: what a trigger asks before it does anything: is a dump being restored, does anybody listen.
+ * listening.c: what a trigger asks before it does anything: is a dump being restored, is settlement at work, does anybody
+ * listen.
  *
- * In C, and the listeners kept per backend, because every ingest() asks twice: as a query in two PL/pgSQL triggers it
- * took a tenth of a lone one.
+ * In C, and the listeners kept per backend, because every ingest() asks: as a query in two PL/pgSQL triggers the last
+ * question took a tenth of a lone one. The server reads a trigger's condition anew each time, so it is a short one.
  */
 #include "postgres.h"
 
@@ -27,6 +28,16 @@ Datum
 erp_webhook_restoring(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(ewh_is_restoring());
+}
+
+PG_FUNCTION_INFO_V1(erp_webhook_is_settling);
+/* is_settling() RETURNS boolean */
+Datum
+erp_webhook_is_settling(PG_FUNCTION_ARGS)
+{
+	const char *settling = GetConfigOption("erp_webhook.settling", true, false);
+
+	PG_RETURN_BOOL(settling && strcmp(settling, "on") == 0);
 }
 
 /* Is any subscriber of any company active, as committed now? */

@@ -105,48 +105,25 @@ collect_facts(Record *record)
 	}
 }
 
-typedef struct Inserted
-{
-	EwhFact   **next;			/* rows come back in the order they went in */
-	EwhFact   **end;
-} Inserted;
-
-static bool
-is_row_of(const EwhFact *fact, HeapTuple row, TupleDesc desc)
-{
-	bool		isnull;
-	text	   *external_id = DatumGetTextPP(heap_getattr(row, 3, desc, &isnull));
-
-	return DatumGetInt32(heap_getattr(row, 1, desc, &isnull)) == fact->company_id &&
-		DatumGetInt32(heap_getattr(row, 2, desc, &isnull)) == fact->source_id &&
-		VARSIZE_ANY_EXHDR(external_id) == fact->external_id_len &&
-		memcmp(VARDATA_ANY(external_id), fact->external_id, fact->external_id_len) == 0;
-}
-
-/* One row of insert_events: find the fact it was made of; those passed over were known already. */
-static void
-take_inserted(HeapTuple row, TupleDesc desc, void *arg)
-{
-	Inserted   *inserted = arg;
-	bool		isnull;
-
-	while (inserted->next < inserted->end && !is_row_of(*inserted->next, row, desc))
-		inserted->next++;
-	if (inserted->next == inserted->end)
-		elog(ERROR, "insert_events returned a row that was not sent");
-	(*inserted->next)->event_id = DatumGetInt64(heap_getattr(row, 4, desc, &isnull));
-	(*inserted->next)->fresh = true;
-	inserted->next++;
-}
-
 /* Insert events; the trigger on the table settles those that are facts. */
 static void
 insert_events(EwhFact **facts, int n)
 {
-	Datum		events = ewh_fact_array(facts, n);
-	Inserted	inserted = {facts, facts + n};
+	Oid			sequence = get_relname_relid("event_event_id_seq", get_namespace_oid("erp_webhook", false));
+	EwhRows		rows = ewh_event_rows(n);
 
-	ewh_statement_run(EWH_INSERT_EVENTS, &events, NULL, take_inserted, &inserted);
+	for (int i = 0; i < n; i++)
+	{
+		facts[i]->event_id = nextval_internal(sequence, false);
+		ewh_add_event_row(&rows, facts[i]);
+	}
+	ewh_rows_insert(&rows);
+	for (int i = 0; i < n; i++)
+	{
+		facts[i]->fresh = rows.inserted[i];
+		if (!facts[i]->fresh)
+			facts[i]->event_id = 0;
+	}
 }
 
 /* Errors that say nothing about the event: the whole transaction fails, and the sender comes again. */

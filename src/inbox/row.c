@@ -1,8 +1,6 @@
 /*
- * row.c: rows of event, delivery and event_conflict made in C and handed to SQL as one array of composites each.
- *
- * One unnest of composites is what keeps a batch at one statement: a column array for each of 34 columns would be
- * unpacked 34 times.
+ * row.c: rows of event, delivery and event_conflict made in C; the latter two are handed to SQL as one array of composites
+ * each. One unnest of composites is what keeps a batch at one statement.
  */
 #include "postgres.h"
 
@@ -59,6 +57,22 @@ form_row(TupleDesc desc, const Datum *values, const bool *nulls, int n)
 	return HeapTupleGetDatum(heap_form_tuple(desc, all, absent));
 }
 
+/* The first n columns of a composite. */
+void
+ewh_take_composite(Datum composite, Datum *values, bool *nulls, int n)
+{
+	HeapTupleHeader header = DatumGetHeapTupleHeader(composite);
+	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header));
+	HeapTupleData tuple = {.t_data = header, .t_len = HeapTupleHeaderGetDatumLength(header)};
+	Datum	   *all = palloc(sizeof(Datum) * desc->natts);
+	bool	   *absent = palloc(sizeof(bool) * desc->natts);
+
+	heap_deform_tuple(&tuple, desc, all, absent);
+	memcpy(values, all, sizeof(Datum) * n);
+	memcpy(nulls, absent, sizeof(bool) * n);
+	ReleaseTupleDesc(desc);
+}
+
 static Datum
 form_array(TupleDesc desc, Datum *rows, int n)
 {
@@ -68,16 +82,18 @@ form_array(TupleDesc desc, Datum *rows, int n)
 	return array;
 }
 
-/* The events as erp_webhook.event[]. */
-Datum
-ewh_fact_array(EwhFact **facts, int n)
+EwhRows
+ewh_event_rows(int max)
 {
-	TupleDesc	desc = row_type("event", event_columns, EWH_COLUMNS);
-	Datum	   *rows = palloc(sizeof(Datum) * n);
+	return ewh_rows_begin(EWH_TABLE_EVENT, event_columns, EWH_COLUMNS, max);
+}
 
-	for (int i = 0; i < n; i++)
-		rows[i] = form_row(desc, facts[i]->values, facts[i]->nulls, EWH_COLUMNS);
-	return form_array(desc, rows, n);
+void
+ewh_add_event_row(EwhRows *rows, EwhFact *fact)
+{
+	fact->values[EWH_EVENT_ID] = Int64GetDatum(fact->event_id);
+	fact->nulls[EWH_EVENT_ID] = false;
+	ewh_rows_add(rows, fact->values, fact->nulls, EWH_COLUMNS);
 }
 
 static Datum
