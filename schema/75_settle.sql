@@ -394,6 +394,35 @@ $$;
 COMMENT ON FUNCTION erp_webhook.settle_others(int, erp_webhook.event[], erp_webhook.event[]) IS
   'settle events of any kind, beside them plain payments';
 
+-- What does not go the short path, after it was tried: as much of it as may, then a company's own rules.
+CREATE FUNCTION erp_webhook.settle_otherwise(company_id int, events erp_webhook.event[]) RETURNS int
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+DECLARE
+  plain erp_webhook.event[];
+  others erp_webhook.event[] := events;
+  posted int;
+BEGIN
+  IF cardinality(events) > 1 THEN
+    SELECT p.plain, p.others INTO plain, others FROM erp_webhook.part_plain(company_id, events) p;
+  END IF;
+  posted := erp_webhook.settle_others(company_id, others, plain);
+  IF (erp_webhook.house_of(company_id)).has_rules THEN
+    PERFORM erp_webhook.run_event_rules(company_id, events);
+  END IF;
+  RETURN posted;
+END
+$$;
+REVOKE ALL ON FUNCTION erp_webhook.settle_otherwise(int, erp_webhook.event[]) FROM PUBLIC;
+COMMENT ON FUNCTION erp_webhook.settle_otherwise(int, erp_webhook.event[]) IS
+  'settle() where not all events may go the short path; policies are kept already';
+
 CREATE FUNCTION erp_webhook.settle(company_id int, events erp_webhook.event[]) RETURNS int
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -404,23 +433,16 @@ SET enable_mergejoin = off
 SET jit = off
 AS $$
 DECLARE
-  kept boolean;
-  plain erp_webhook.event[];
-  others erp_webhook.event[];
   posted int;
 BEGIN
-  -- As keep_policies() does, which as a query of its own would cost a lone payment 30 µs.
-  kept := pg_advisory_xact_lock_shared('erp_webhook.policy'::regclass::oid::int, company_id) IS NOT NULL;
+  PERFORM erp_webhook.keep_policies(company_id);
   BEGIN
     posted := erp_webhook.settle_plain(company_id, events);
   EXCEPTION WHEN SQLSTATE 'EW002' OR unique_violation OR lock_not_available OR deadlock_detected THEN
     NULL;  -- not all are plain, or something else is known of one of them, or someone holds it
   END;
-  IF posted IS NULL AND cardinality(events) > 1 THEN
-    SELECT p.plain, p.others INTO plain, others FROM erp_webhook.part_plain(company_id, events) p;
-    posted := erp_webhook.settle_others(company_id, others, plain);
-  ELSIF posted IS NULL THEN
-    posted := erp_webhook.settle_others(company_id, events, NULL);
+  IF posted IS NULL THEN
+    RETURN erp_webhook.settle_otherwise(company_id, events);
   END IF;
   IF (erp_webhook.house_of(company_id)).has_rules THEN
     PERFORM erp_webhook.run_event_rules(company_id, events);

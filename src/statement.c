@@ -81,6 +81,8 @@ static const Statement statements[EWH_STATEMENTS] = {
 		" ON CONFLICT (company_id, source_id, external_id) DO NOTHING RETURNING event_id",
 		{"erp_webhook.event[]"}, .planned_once = true},
 	[EWH_SETTLE] = {"settle", "SELECT erp_webhook.settle($1, $2)", {"int4", "erp_webhook.event[]"}, .planned_once = true},
+	[EWH_SETTLE_OTHERWISE] = {"settle_otherwise", "SELECT erp_webhook.settle_otherwise($1, $2)",
+		{"int4", "erp_webhook.event[]"}, .planned_once = true},
 	[EWH_PAY_INVOICE] = {"pay_invoice",
 		PAY("", "$1", "$2", "$3", "$4", "1::pg_catalog.int8"),
 		{"int4", "text", "text", "numeric", "erp_webhook.house", "numeric"}, .planned_once = true},

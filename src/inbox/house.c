@@ -117,6 +117,7 @@ ewh_house_of(int32 company_id)
 	house.time_zone = values[TIME_ZONE];
 	house.time_zones = nulls[TIME_ZONES] ? 0 : DatumGetInt32(values[TIME_ZONES]);
 	house.first_open_day = DatumGetDateADT(DirectFunctionCall2(date_pli, values[CLOSED_UNTIL], Int32GetDatum(1)));
+	house.has_rules = DatumGetBool(values[HAS_RULES]);
 	if (!nulls[SOURCES])
 	{
 		house.sources = values[SOURCES];

@@ -17,6 +17,7 @@ typedef struct EwhHouse
 	Datum		time_zone;		/* text */
 	int			time_zones;		/* how many the company has lived in; 0: the default one */
 	DateADT		first_open_day; /* what happened before is booked on it */
+	bool		has_rules;
 	Datum		sources;		/* int[] */
 	Datum		clearing;		/* text[]: the clearing account of each */
 } EwhHouse;

@@ -30,6 +30,8 @@ erp_webhook_restoring(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(ewh_is_restoring());
 }
 
+bool		ewh_settling = false;
+
 PG_FUNCTION_INFO_V1(erp_webhook_is_settling);
 /* is_settling() RETURNS boolean */
 Datum
@@ -37,7 +39,7 @@ erp_webhook_is_settling(PG_FUNCTION_ARGS)
 {
 	const char *settling = GetConfigOption("erp_webhook.settling", true, false);
 
-	PG_RETURN_BOOL(settling && strcmp(settling, "on") == 0);
+	PG_RETURN_BOOL(ewh_settling || (settling && strcmp(settling, "on") == 0));
 }
 
 /* Is any subscriber of any company active, as committed now? */

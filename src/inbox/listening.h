@@ -9,4 +9,7 @@
 /* Is a dump being restored? Then its rows bring their consequences with them. */
 extern bool ewh_is_restoring(void);
 
+/* Is settlement at work, in C? In SQL its functions say so by the setting erp_webhook.settling. */
+extern bool ewh_settling;
+
 #endif							/* EWH_LISTENING_H */

@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "inbox/batch.h"
+#include "inbox/house.h"
 
 /* An event that is a payment, and the invoice it pays. */
 typedef struct EwhPayment
@@ -24,7 +25,10 @@ typedef struct EwhPayment
 	bool		has_fee;		/* above zero: it is booked */
 } EwhPayment;
 
-/* Write the object, voucher, entries and allocation of each, in the order given. */
+/* plain.c: false, and nothing done, where they may not all go the short path. */
+extern bool ewh_settle_plain(const EwhHouse *house, const Datum *events, int n);
+
+/* payment.c: write the object, voucher, entries and allocation of each, in the order given. */
 extern void ewh_post_payments(EwhPayment *payments, int n);
 
 #endif							/* EWH_PAYMENT_H */

@@ -7,17 +7,23 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "jit/jit.h"
+#include "optimizer/cost.h"
+#include "storage/proc.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
 #include "inbox/house.h"
+#include "inbox/listening.h"
 #include "inbox/payment.h"
 #include "moment.h"
 #include "statement.h"
@@ -208,6 +214,33 @@ pay_invoices(EwhPayment *payments, int n, const EwhHouse *house)
 	return ewh_statement_run(n == 1 ? EWH_PAY_INVOICE : EWH_PAY_INVOICES, args, nulls, take_paid, payments) == n;
 }
 
+/* The events as payments; NULL if one of them is not plain. */
+static EwhPayment *
+take_payments(const Datum *events, int n)
+{
+	EwhPayment *payments = palloc0(sizeof(EwhPayment) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		take_event(&payments[i], events[i]);
+		if (!is_plain(&payments[i]))
+			return NULL;
+	}
+	return payments;
+}
+
+static void
+settle(EwhPayment *payments, int n, const EwhHouse *house)
+{
+	for (int i = 0; i < n; i++)
+		complete(&payments[i], house);
+	qsort(payments, n, sizeof(EwhPayment), by_number);
+	if (!pay_invoices(payments, n, house))
+		ereport(ERROR, (errcode(NOT_PLAIN), errmsg("not all are plain")));
+	qsort(payments, n, sizeof(EwhPayment), by_key);
+	ewh_post_payments(payments, n);
+}
+
 PG_FUNCTION_INFO_V1(erp_webhook_settle_plain);
 /* settle_plain(company_id int, events event[]) RETURNS int */
 Datum
@@ -220,18 +253,86 @@ erp_webhook_settle_plain(PG_FUNCTION_ARGS)
 	int			n;
 
 	deconstruct_array(given, ARR_ELEMTYPE(given), -1, false, TYPALIGN_DOUBLE, &events, NULL, &n);
-	payments = palloc0(sizeof(EwhPayment) * Max(n, 1));
-	for (int i = 0; i < n; i++)
-	{
-		take_event(&payments[i], events[i]);
-		if (!is_plain(&payments[i]))
-			PG_RETURN_NULL();
-		complete(&payments[i], &house);
-	}
-	qsort(payments, n, sizeof(EwhPayment), by_number);
-	if (!pay_invoices(payments, n, &house))
-		ereport(ERROR, (errcode(NOT_PLAIN), errmsg("not all are plain")));
-	qsort(payments, n, sizeof(EwhPayment), by_key);
-	ewh_post_payments(payments, n);
+	payments = take_payments(events, n);
+	if (payments == NULL)
+		PG_RETURN_NULL();
+	settle(payments, n, &house);
 	PG_RETURN_INT32(n);
+}
+
+/*
+ * The settings that settle() and settle_plain() have, by hand: 15 walks over all of its settings whenever a function that
+ * has its own ends, and whenever a subtransaction does that has seen one.
+ */
+typedef struct Settings
+{
+	int			lock_timeout;	/* ms */
+	bool		seqscan;
+	bool		hashjoin;
+	bool		mergejoin;
+	bool		jit;
+	bool		settling;
+} Settings;
+
+static Settings
+change_settings(Settings to)
+{
+	Settings	from = {LockTimeout, enable_seqscan, enable_hashjoin, enable_mergejoin, jit_enabled, ewh_settling};
+
+	LockTimeout = to.lock_timeout;
+	enable_seqscan = to.seqscan;
+	enable_hashjoin = to.hashjoin;
+	enable_mergejoin = to.mergejoin;
+	jit_enabled = to.jit;
+	ewh_settling = to.settling;
+	return from;
+}
+
+/* Errors by which the short path says that it is not the way. */
+static bool
+leads_elsewhere(int sqlstate)
+{
+	return sqlstate == NOT_PLAIN ||
+		sqlstate == ERRCODE_UNIQUE_VIOLATION ||			/* something else is known of a payment */
+		sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED;
+}
+
+/*
+ * Settle new events, whose policies are locked, the short way, if they may all go it: false if not, and then nothing is
+ * done. What settle() does first, for the owner of the tables.
+ */
+bool
+ewh_settle_plain(const EwhHouse *house, const Datum *events, int n)
+{
+	EwhPayment *payments = take_payments(events, n);
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+	Settings	caller;
+
+	if (payments == NULL)
+		return false;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	caller = change_settings((Settings) {.lock_timeout = 800, .settling = true});	/* see 74_scope */
+	PG_TRY();
+	{
+		settle(payments, n, house);
+		change_settings(caller);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		change_settings(caller);
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (error && !leads_elsewhere(error->sqlerrcode))
+		ReThrowError(error);
+	return error == NULL;
 }
