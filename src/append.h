@@ -12,6 +12,7 @@
 typedef enum EwhTable
 {
 	EWH_TABLE_EVENT,			/* rows whose key is known are passed over */
+	EWH_TABLE_DELIVERY,
 	EWH_TABLE_MONEY_OBJECT,
 	EWH_TABLE_VOUCHER,
 	EWH_TABLE_ENTRY,

@@ -87,7 +87,7 @@ extern void ewh_fact_delivery(EwhFact *fact, int64 delivery_id);
 extern void ewh_take_composite(Datum composite, Datum *values, bool *nulls, int n);
 extern EwhRows ewh_event_rows(int max);
 extern void ewh_add_event_row(EwhRows *rows, EwhFact *fact);
-extern Datum ewh_delivery_array(EwhJudgement **judgements, int n);
+extern void ewh_insert_deliveries(EwhJudgement **judgements, int n);
 extern Datum ewh_conflict_array(EwhFact **facts, int n, EwhJudgement *judgements);
 
 #endif							/* EWH_BATCH_H */

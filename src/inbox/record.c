@@ -332,7 +332,6 @@ insert_deliveries(Record *record)
 {
 	EwhJudgement **kept = palloc(sizeof(EwhJudgement *) * record->njudgements);
 	int			n = 0;
-	Datum		rows;
 
 	for (int i = 0; i < record->nfacts; i++)
 		if (record->facts[i]->fresh)
@@ -340,10 +339,7 @@ insert_deliveries(Record *record)
 	for (int i = 0; i < record->njudgements; i++)
 		if (record->judgements[i].keep_body)
 			kept[n++] = &record->judgements[i];
-	if (n == 0)
-		return;
-	rows = ewh_delivery_array(kept, n);
-	ewh_statement_run(EWH_INSERT_DELIVERIES, &rows, NULL, NULL, NULL);
+	ewh_insert_deliveries(kept, n);
 }
 
 /* Name the outcome (DESIGN section 5): of several events the first that holds; duplicate only if all are. */

@@ -1,6 +1,5 @@
 /*
- * row.c: rows of event, delivery and event_conflict made in C; the latter two are handed to SQL as one array of composites
- * each. One unnest of composites is what keeps a batch at one statement.
+ * row.c: rows of event, delivery and event_conflict, made in C.
  */
 #include "postgres.h"
 
@@ -103,12 +102,11 @@ text_or_null(const char *text, bool *isnull)
 	return text ? CStringGetTextDatum(text) : (Datum) 0;
 }
 
-/* The bodies to keep as erp_webhook.delivery[]. */
-Datum
-ewh_delivery_array(EwhJudgement **judgements, int n)
+/* Insert the bodies to keep. */
+void
+ewh_insert_deliveries(EwhJudgement **judgements, int n)
 {
-	TupleDesc	desc = row_type("delivery", delivery_columns, lengthof(delivery_columns));
-	Datum	   *rows = palloc(sizeof(Datum) * n);
+	EwhRows		rows = ewh_rows_begin(EWH_TABLE_DELIVERY, delivery_columns, lengthof(delivery_columns), n);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -128,9 +126,9 @@ ewh_delivery_array(EwhJudgement **judgements, int n)
 		nulls[8] = j->secret_id == 0;
 		values[9] = TimestampTzGetDatum(j->signed_at);
 		nulls[9] = !j->has_signed_at;
-		rows[i] = form_row(desc, values, nulls, lengthof(delivery_columns));
+		ewh_rows_add(&rows, values, nulls, lengthof(delivery_columns));
 	}
-	return form_array(desc, rows, n);
+	ewh_rows_insert(&rows);
 }
 
 /* What contradicts a known event as erp_webhook.event_conflict[]. */
