@@ -24,8 +24,6 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
-#include "partitioning/partbounds.h"
-#include "partitioning/partdesc.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -33,12 +31,12 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/partcache.h"
 #include "utils/rls.h"
 #include "utils/syscache.h"
 
 #include "append.h"
 #include "compat.h"
+#include "partition.h"
 #include "statement.h"
 
 #define KEY_COLUMNS 3
@@ -147,7 +145,7 @@ is_ours(Relation table)
 {
 	const TriggerDesc *triggers = table->trigdesc;
 
-	return table->rd_rules == NULL &&
+	return table->rd_rules == NULL && !table->rd_rel->relispartition &&
 		!(triggers && (triggers->trig_insert_before_row || triggers->trig_insert_instead_row)) &&
 		pg_class_aclcheck(RelationGetRelid(table), GetUserId(), ACL_INSERT) == ACLCHECK_OK &&
 		check_enable_rls(RelationGetRelid(table), InvalidOid, true) != RLS_ENABLED &&
@@ -174,74 +172,6 @@ has_columns(Relation table, const char *const *columns, int ncolumns)
 		if (i >= desc->natts || strcmp(NameStr(TupleDescAttr(desc, i)->attname), columns[i]) != 0)
 			return false;
 	return true;
-}
-
-static bool
-same_columns(TupleDesc a, TupleDesc b)
-{
-	if (a->natts != b->natts)
-		return false;
-	for (int i = 0; i < a->natts; i++)
-	{
-		Form_pg_attribute x = TupleDescAttr(a, i);
-		Form_pg_attribute y = TupleDescAttr(b, i);
-
-		if (x->atttypid != y->atttypid || x->attisdropped != y->attisdropped ||
-			strcmp(NameStr(x->attname), NameStr(y->attname)) != 0)
-			return false;
-	}
-	return true;
-}
-
-/* Of a table by ranges of one column: the partition of a value, and invalid where there is none. */
-static Oid
-partition_of(Relation table, Datum value)
-{
-	PartitionKey key = RelationGetPartitionKey(table);
-	PartitionDesc partitions = RelationGetPartitionDesc(table, true);
-	PartitionBoundInfo bounds = partitions->boundinfo;
-	bool		equal;
-	int			index;
-
-	if (bounds == NULL)
-		return InvalidOid;
-	index = bounds->indexes[partition_range_datum_bsearch(key->partsupfunc, key->partcollation, bounds, 1, &value, &equal) + 1];
-	if (index < 0)
-		index = bounds->default_index;
-	return index < 0 ? InvalidOid : partitions->oids[index];
-}
-
-/* The partition that all rows belong to, if it is one like the table; it is to be closed. NULL: left to the executor. */
-static Relation
-common_partition(const EwhRows *rows)
-{
-	PartitionKey key = RelationGetPartitionKey(rows->table);
-	TupleDesc	desc = RelationGetDescr(rows->table);
-	const TriggerDesc *triggers = rows->table->trigdesc;
-	Oid			relid = InvalidOid;
-	Relation	partition;
-
-	if (key->strategy != PARTITION_STRATEGY_RANGE || key->partnatts != 1 || key->partattrs[0] == 0)
-		return NULL;
-	if (triggers && (triggers->trig_insert_before_statement || triggers->trig_insert_after_statement))
-		return NULL;
-	for (int i = 0; i < rows->n; i++)
-	{
-		bool		isnull;
-		Datum		value = heap_getattr(rows->tuples[i], key->partattrs[0], desc, &isnull);
-		Oid			own = isnull ? InvalidOid : partition_of(rows->table, value);
-
-		if (!OidIsValid(own) || (i > 0 && own != relid))
-			return NULL;
-		relid = own;
-	}
-	partition = table_open(relid, RowExclusiveLock);
-	triggers = partition->trigdesc;
-	if (is_heap(partition) && same_columns(desc, RelationGetDescr(partition)) &&
-		!(triggers && triggers->trig_insert_before_row))
-		return partition;
-	table_close(partition, NoLock);
-	return NULL;
 }
 
 /* The rows in slots of a row type that is counted by nobody. */
@@ -446,19 +376,16 @@ ewh_rows_add(EwhRows *rows, const Datum *values, const bool *nulls, int ncolumns
 void
 ewh_rows_insert(EwhRows *rows)
 {
-	Relation	partition = NULL;
+	Relation	target = NULL;
 
-	if (rows->n == 0)
-		;						/* nothing to do */
-	else if (!is_ours(rows->table))
+	if (rows->n > 0 && is_ours(rows->table))
+		target = rows->table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE
+			? ewh_common_partition(rows->table, rows->tuples, rows->n) : rows->table;
+	if (target && is_heap(target))
+		insert_directly(rows, target);
+	else if (rows->n > 0)
 		insert_by_statement(rows);
-	else if (is_heap(rows->table) && !rows->table->rd_rel->relispartition)
-		insert_directly(rows, rows->table);
-	else if (rows->table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE && (partition = common_partition(rows)) != NULL)
-		insert_directly(rows, partition);
-	else
-		insert_by_statement(rows);
-	if (partition)
-		table_close(partition, NoLock);
+	if (target && target != rows->table)
+		table_close(target, NoLock);
 	table_close(rows->table, NoLock);
 }

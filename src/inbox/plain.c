@@ -7,7 +7,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "jit/jit.h"
@@ -18,9 +17,9 @@
 #include "utils/date.h"
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
+#include "attempt.h"
 #include "compat.h"
 #include "inbox/house.h"
 #include "inbox/listening.h"
@@ -229,16 +228,25 @@ take_payments(const Datum *events, int n)
 	return payments;
 }
 
-static void
-settle(EwhPayment *payments, int n, const EwhHouse *house)
+typedef struct Lot
 {
-	for (int i = 0; i < n; i++)
-		complete(&payments[i], house);
-	qsort(payments, n, sizeof(EwhPayment), by_number);
-	if (!pay_invoices(payments, n, house))
+	EwhPayment *payments;
+	int			n;
+	const EwhHouse *house;
+} Lot;
+
+static void
+settle(void *arg)
+{
+	const Lot  *lot = arg;
+
+	for (int i = 0; i < lot->n; i++)
+		complete(&lot->payments[i], lot->house);
+	qsort(lot->payments, lot->n, sizeof(EwhPayment), by_number);
+	if (!pay_invoices(lot->payments, lot->n, lot->house))
 		ereport(ERROR, (errcode(NOT_PLAIN), errmsg("not all are plain")));
-	qsort(payments, n, sizeof(EwhPayment), by_key);
-	ewh_post_payments(payments, n);
+	qsort(lot->payments, lot->n, sizeof(EwhPayment), by_key);
+	ewh_post_payments(lot->payments, lot->n);
 }
 
 PG_FUNCTION_INFO_V1(erp_webhook_settle_plain);
@@ -248,16 +256,15 @@ erp_webhook_settle_plain(PG_FUNCTION_ARGS)
 {
 	EwhHouse	house = ewh_house_of(PG_GETARG_INT32(0));
 	ArrayType  *given = PG_GETARG_ARRAYTYPE_P(1);
-	EwhPayment *payments;
+	Lot			lot = {.house = &house};
 	Datum	   *events;
-	int			n;
 
-	deconstruct_array(given, ARR_ELEMTYPE(given), -1, false, TYPALIGN_DOUBLE, &events, NULL, &n);
-	payments = take_payments(events, n);
-	if (payments == NULL)
+	deconstruct_array(given, ARR_ELEMTYPE(given), -1, false, TYPALIGN_DOUBLE, &events, NULL, &lot.n);
+	lot.payments = take_payments(events, lot.n);
+	if (lot.payments == NULL)
 		PG_RETURN_NULL();
-	settle(payments, n, &house);
-	PG_RETURN_INT32(n);
+	settle(&lot);
+	PG_RETURN_INT32(lot.n);
 }
 
 /*
@@ -304,34 +311,15 @@ leads_elsewhere(int sqlstate)
 bool
 ewh_settle_plain(const EwhHouse *house, const Datum *events, int n)
 {
-	EwhPayment *payments = take_payments(events, n);
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	Lot			lot = {take_payments(events, n), n, house};
 	Settings	caller;
+	ErrorData  *error;
 
-	if (payments == NULL)
+	if (lot.payments == NULL)
 		return false;
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
 	caller = change_settings((Settings) {.lock_timeout = 800, .settling = true});	/* see 74_scope */
-	PG_TRY();
-	{
-		settle(payments, n, house);
-		change_settings(caller);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		change_settings(caller);
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	error = ewh_attempt(settle, &lot);
+	change_settings(caller);
 	if (error && !leads_elsewhere(error->sqlerrcode))
 		ReThrowError(error);
 	return error == NULL;

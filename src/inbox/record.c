@@ -16,8 +16,8 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 
+#include "attempt.h"
 #include "inbox/batch.h"
 #include "inbox/deferred.h"
 #include "statement.h"
@@ -139,33 +139,29 @@ is_never_caught(int sqlstate)
 		sqlstate == ERRCODE_LOCK_NOT_AVAILABLE;			/* 55P03 */
 }
 
-/* Insert and settle these in a subtransaction. NULL, or the error that undid them. */
+typedef struct Lot
+{
+	EwhFact   **facts;
+	int			n;
+} Lot;
+
+static void
+insert_lot(void *arg)
+{
+	const Lot  *lot = arg;
+
+	insert_events(lot->facts, lot->n);
+	/* Now, so that nothing of this batch, ours or the ERP's, first fails at COMMIT. */
+	ewh_fire_deferred();
+}
+
+/* Insert and settle these. NULL, or the error that undid them. */
 static ErrorData *
 attempt(EwhFact **facts, int n)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	Lot			lot = {facts, n};
+	ErrorData  *error = ewh_attempt(insert_lot, &lot);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		insert_events(facts, n);
-		/* Now, so that nothing of this batch, ours or the ERP's, first fails at COMMIT. */
-		ewh_fire_deferred();
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
 	/* Only here: an error that left an open subtransaction behind would abort that alone. */
 	if (error && is_never_caught(error->sqlerrcode))
 		ReThrowError(error);
