@@ -92,6 +92,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT p.oid::regprocedure FROM erp_webhook.member() m JOIN pg_proc p ON m.class = 'pg_proc'::regclass AND p.oid = m.object
   WHERE p.prorettype <> 'trigger'::regtype
+    -- What only settlement asks, and keeps for all roles of a session.
+    AND p.proname <> ALL ('{read_house,house_of,is_plain,settle_plain}'::text[])
     AND CASE access
           WHEN 'ingress' THEN p.proname IN ('ingest', 'ingest_batch')
           WHEN 'reader' THEN NOT p.prosecdef OR p.proname = 'check_access'

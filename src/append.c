@@ -62,6 +62,7 @@ typedef struct Expressions
 	Oid			relid;			/* invalid: not kept, or no longer */
 	bool		whole;			/* no error came between */
 	MemoryContext context;
+	List	   *indexes;		/* their oids */
 	List	   *checks;			/* in the order of the table's constraints; NULL where one is not enforced */
 	List	   *predicates;		/* in the order of its indexes; NIL where one holds every row */
 } Expressions;
@@ -95,6 +96,22 @@ hear_of_changes(void)
 	hearing = true;
 }
 
+/*
+ * Are they those of this table and of these indexes? Indexes come and go CONCURRENTLY, past our lock: one that was open a
+ * moment ago may be missing now, and the message about it may have come before the expressions were kept.
+ */
+static bool
+fit(const Expressions *e, const ResultRelInfo *target)
+{
+	if (e->relid != RelationGetRelid(target->ri_RelationDesc) || !e->whole ||
+		list_length(e->indexes) != target->ri_NumIndices)
+		return false;
+	for (int i = 0; i < target->ri_NumIndices; i++)
+		if (list_nth_oid(e->indexes, i) != RelationGetRelid(target->ri_IndexRelationDescs[i]))
+			return false;
+	return true;
+}
+
 /* Plan the expressions of a table anew. A change that arrives meanwhile forgets them again. */
 static void
 keep_expressions(Expressions *e, const ResultRelInfo *target)
@@ -108,7 +125,7 @@ keep_expressions(Expressions *e, const ResultRelInfo *target)
 		MemoryContextReset(e->context);
 	else
 		e->context = AllocSetContextCreate(TopMemoryContext, "erp_webhook expressions", ALLOCSET_SMALL_SIZES);
-	e->checks = e->predicates = NIL;
+	e->indexes = e->checks = e->predicates = NIL;
 	e->whole = false;
 	e->relid = RelationGetRelid(table);
 	caller = MemoryContextSwitchTo(e->context);
@@ -119,8 +136,11 @@ keep_expressions(Expressions *e, const ResultRelInfo *target)
 		e->checks = lappend(e->checks, ewh_is_enforced(check) ? expression_planner(stringToNode(check->ccbin)) : NULL);
 	}
 	for (int i = 0; i < target->ri_NumIndices; i++)
+	{
+		e->indexes = lappend_oid(e->indexes, RelationGetRelid(target->ri_IndexRelationDescs[i]));
 		e->predicates = lappend(e->predicates,
 								expression_planner(copyObject((Expr *) target->ri_IndexRelationInfo[i]->ii_Predicate)));
+	}
 	MemoryContextSwitchTo(caller);
 	e->whole = true;
 }
@@ -174,6 +194,22 @@ has_columns(Relation table, const char *const *columns, int ncolumns)
 	return true;
 }
 
+/* Do columns behind those given want more than a null? */
+static bool
+has_more_to_fill(Relation table, int ncolumns)
+{
+	TupleDesc	desc = RelationGetDescr(table);
+
+	for (int i = ncolumns; i < desc->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(desc, i);
+
+		if (!column->attisdropped && (column->atthasdef || column->attidentity || column->attgenerated || column->attnotnull))
+			return true;
+	}
+	return false;
+}
+
 /* The rows in slots of a row type that is counted by nobody. */
 static TupleTableSlot **
 slots_of(const EwhRows *rows, Relation table)
@@ -197,17 +233,21 @@ index_of_key(EwhTable which, const ResultRelInfo *target)
 	for (int i = 0; i < target->ri_NumIndices; i++)
 	{
 		const IndexInfo *info = target->ri_IndexRelationInfo[i];
+		Form_pg_index index = target->ri_IndexRelationDescs[i]->rd_index;
 
-		if (info->ii_Unique && info->ii_Predicate == NIL && info->ii_NumIndexKeyAttrs == KEY_COLUMNS &&
+		if (info->ii_Unique && index->indisvalid && index->indimmediate && info->ii_Predicate == NIL && info->ii_NumIndexKeyAttrs == KEY_COLUMNS &&
 			memcmp(info->ii_IndexAttrNumbers, tables[which].key, sizeof(tables[which].key)) == 0)
 			return list_make1_oid(RelationGetRelid(target->ri_IndexRelationDescs[i]));
 	}
 	elog(ERROR, "erp_webhook.%s has lost its key", tables[which].name);
 }
 
-/* INSERT … ON CONFLICT DO NOTHING of one row: look first; and if another came between look and insertion, look again. */
+/*
+ * INSERT … ON CONFLICT DO NOTHING of one row: look first; and if another came between look and insertion, look again.
+ * Deferrable constraints that are to be checked later come back in `deferred`.
+ */
 static bool
-insert_unless_known(ResultRelInfo *target, TupleTableSlot *slot, EState *estate, List *key)
+insert_unless_known(ResultRelInfo *target, TupleTableSlot *slot, EState *estate, List *key, List **deferred)
 {
 	TransactionId xid = GetCurrentTransactionId();
 	bool		another;
@@ -223,7 +263,7 @@ insert_unless_known(ResultRelInfo *target, TupleTableSlot *slot, EState *estate,
 			return false;
 		token = SpeculativeInsertionLockAcquire(xid);
 		table_tuple_insert_speculative(target->ri_RelationDesc, slot, GetCurrentCommandId(true), 0, NULL, token);
-		ewh_insert_index_tuples(target, slot, estate, &another, key);
+		*deferred = ewh_insert_index_tuples(target, slot, estate, &another, key);
 		table_tuple_complete_speculative(target->ri_RelationDesc, slot, token, !another);
 		SpeculativeInsertionLockRelease(xid);
 	} while (another);
@@ -232,26 +272,32 @@ insert_unless_known(ResultRelInfo *target, TupleTableSlot *slot, EState *estate,
 
 /* Those whose key is new, one by one; which those are is noted. */
 static void
-insert_new(EwhRows *rows, TupleTableSlot **slots, ResultRelInfo *target, EState *estate)
+insert_new(EwhRows *rows, TupleTableSlot **slots, ResultRelInfo *target, EState *estate, TransitionCaptureState *capture)
 {
 	List	   *key = index_of_key(rows->which, target);
 
 	for (int i = 0; i < rows->n; i++)
 	{
-		rows->inserted[i] = insert_unless_known(target, slots[i], estate, key);
+		List	   *deferred = NIL;
+
+		rows->inserted[i] = insert_unless_known(target, slots[i], estate, key, &deferred);
+		if (rows->inserted[i])
+			ExecARInsertTriggers(estate, target, slots[i], deferred, capture);
 		ResetPerTupleExprContext(estate);
 	}
 }
 
-/* The tuples of all rows at once, then their index entries row by row. */
+/* The tuples of all rows at once, then what belongs to each. */
 static void
-insert_all(EwhRows *rows, TupleTableSlot **slots, ResultRelInfo *target, EState *estate)
+insert_all(EwhRows *rows, TupleTableSlot **slots, ResultRelInfo *target, EState *estate, TransitionCaptureState *capture)
 {
 	table_multi_insert(target->ri_RelationDesc, slots, rows->n, GetCurrentCommandId(true), 0, NULL);
 	for (int i = 0; i < rows->n; i++)
 	{
+		List	   *deferred = ewh_insert_index_tuples(target, slots[i], estate, NULL, NIL);
+
 		rows->inserted[i] = true;
-		ewh_insert_index_tuples(target, slots[i], estate, NULL, NIL);
+		ExecARInsertTriggers(estate, target, slots[i], deferred, capture);
 		ResetPerTupleExprContext(estate);
 	}
 }
@@ -269,24 +315,21 @@ insert_directly(EwhRows *rows, Relation table)
 	TransitionCaptureState *capture;
 
 	InitResultRelInfo(target, table, 0, NULL, 0);
-	ExecOpenIndices(target, passes_over);
-	if (expressions->relid != RelationGetRelid(table) || !expressions->whole)
-		keep_expressions(expressions, target);
-	hand_expressions(expressions, target);
-
 	AfterTriggerBeginQuery();
 	capture = MakeTransitionCaptureState(target->ri_TrigDesc, RelationGetRelid(table), CMD_INSERT);
 	ExecBSInsertTriggers(estate, target);
+
+	ExecOpenIndices(target, passes_over);
+	if (!fit(expressions, target))
+		keep_expressions(expressions, target);
+	hand_expressions(expressions, target);
 	if (RelationGetDescr(table)->constr)
 		for (int i = 0; i < rows->n; i++)
 			ExecConstraints(target, slots[i], estate);
 	if (passes_over)
-		insert_new(rows, slots, target, estate);
+		insert_new(rows, slots, target, estate, capture);
 	else
-		insert_all(rows, slots, target, estate);
-	for (int i = 0; i < rows->n; i++)
-		if (rows->inserted[i])
-			ExecARInsertTriggers(estate, target, slots[i], NIL, capture);
+		insert_all(rows, slots, target, estate, capture);
 	ExecASInsertTriggers(estate, target, capture);
 	AfterTriggerEndQuery(estate);
 
@@ -348,7 +391,7 @@ insert_by_statement(EwhRows *rows)
 EwhRows
 ewh_rows_begin(EwhTable which, const char *const *columns, int ncolumns, int max)
 {
-	EwhRows		rows = {.which = which};
+	EwhRows		rows = {.which = which, .ncolumns = ncolumns};
 
 	rows.table = table_open(get_relname_relid(tables[which].name, get_namespace_oid("erp_webhook", false)), RowExclusiveLock);
 	rows.tuples = palloc(sizeof(HeapTuple) * max);
@@ -358,17 +401,17 @@ ewh_rows_begin(EwhTable which, const char *const *columns, int ncolumns, int max
 	return rows;
 }
 
-/* Add a row; columns behind those given are null. */
+/* Add a row; columns behind those named are null, or what the table says. */
 void
-ewh_rows_add(EwhRows *rows, const Datum *values, const bool *nulls, int ncolumns)
+ewh_rows_add(EwhRows *rows, const Datum *values, const bool *nulls)
 {
 	int			natts = RelationGetNumberOfAttributes(rows->table);
 	Datum	   *all = palloc0(sizeof(Datum) * natts);
 	bool	   *absent = palloc(natts);
 
 	memset(absent, true, natts);
-	memcpy(all, values, sizeof(Datum) * ncolumns);
-	memcpy(absent, nulls, ncolumns);
+	memcpy(all, values, sizeof(Datum) * rows->ncolumns);
+	memcpy(absent, nulls, rows->ncolumns);
 	rows->tuples[rows->n++] = heap_form_tuple(RelationGetDescr(rows->table), all, absent);
 }
 
@@ -378,7 +421,7 @@ ewh_rows_insert(EwhRows *rows)
 {
 	Relation	target = NULL;
 
-	if (rows->n > 0 && is_ours(rows->table))
+	if (rows->n > 0 && is_ours(rows->table) && !has_more_to_fill(rows->table, rows->ncolumns))
 		target = rows->table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE
 			? ewh_common_partition(rows->table, rows->tuples, rows->n) : rows->table;
 	if (target && is_heap(target))

@@ -25,13 +25,14 @@ typedef struct EwhRows
 {
 	EwhTable	which;
 	Relation	table;
+	int			ncolumns;
 	HeapTuple  *tuples;
 	bool	   *inserted;		/* which of them were; the others were known */
 	int			n;
 } EwhRows;
 
 extern EwhRows ewh_rows_begin(EwhTable which, const char *const *columns, int ncolumns, int max);
-extern void ewh_rows_add(EwhRows *rows, const Datum *values, const bool *nulls, int ncolumns);
+extern void ewh_rows_add(EwhRows *rows, const Datum *values, const bool *nulls);
 extern void ewh_rows_insert(EwhRows *rows);
 
 #endif							/* EWH_APPEND_H */

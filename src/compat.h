@@ -44,15 +44,15 @@ ewh_json_lexer(const char *json, size_t len)
 
 /*
  * Index entries of a new row. Where `key` names an index, a row that is there already is not an error but a `conflict`.
- * 16 asks whether only summarizing indexes are meant.
+ * Returns the indexes whose deferrable constraints are left to check. 16 asks whether only summarizing indexes are meant.
  */
-static inline void
+static inline List *
 ewh_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *slot, EState *estate, bool *conflict, List *key)
 {
 #if PG_VERSION_NUM >= 160000
-	ExecInsertIndexTuples(target, slot, estate, false, key != NIL, conflict, key, false);
+	return ExecInsertIndexTuples(target, slot, estate, false, key != NIL, conflict, key, false);
 #else
-	ExecInsertIndexTuples(target, slot, estate, false, key != NIL, conflict, key);
+	return ExecInsertIndexTuples(target, slot, estate, false, key != NIL, conflict, key);
 #endif
 }
 

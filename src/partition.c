@@ -46,32 +46,51 @@ partition_of(Relation table, Datum value)
 	return index < 0 ? InvalidOid : partitions->oids[index];
 }
 
+/* The partition of all of these rows, and invalid where there is none, or more than one. */
+static Oid
+common_partition(Relation table, AttrNumber column, const HeapTuple *rows, int n)
+{
+	Oid			common = InvalidOid;
+
+	for (int i = 0; i < n; i++)
+	{
+		bool		isnull;
+		Datum		value = heap_getattr(rows[i], column, RelationGetDescr(table), &isnull);
+		Oid			own = isnull ? InvalidOid : partition_of(table, value);
+
+		if (!OidIsValid(own) || (i > 0 && own != common))
+			return InvalidOid;
+		common = own;
+	}
+	return common;
+}
+
+/* Triggers that come before a row, or for the statement: the executor fires the latter for the table that is named only. */
+static bool
+has_triggers(Relation partition)
+{
+	const TriggerDesc *triggers = partition->trigdesc;
+
+	return triggers && (triggers->trig_insert_before_row || triggers->trig_insert_before_statement ||
+						triggers->trig_insert_after_statement);
+}
+
 Relation
 ewh_common_partition(Relation table, const HeapTuple *rows, int n)
 {
 	PartitionKey key = RelationGetPartitionKey(table);
-	TupleDesc	desc = RelationGetDescr(table);
-	const TriggerDesc *triggers = table->trigdesc;
-	Oid			relid = InvalidOid;
+	Oid			relid;
 	Relation	partition;
 
-	if (key->strategy != PARTITION_STRATEGY_RANGE || key->partnatts != 1 || key->partattrs[0] == 0)
+	if (key->strategy != PARTITION_STRATEGY_RANGE || key->partnatts != 1 || key->partattrs[0] == 0 || has_triggers(table))
 		return NULL;
-	if (triggers && (triggers->trig_insert_before_statement || triggers->trig_insert_after_statement))
+	relid = common_partition(table, key->partattrs[0], rows, n);
+	if (!OidIsValid(relid))
 		return NULL;
-	for (int i = 0; i < n; i++)
-	{
-		bool		isnull;
-		Datum		value = heap_getattr(rows[i], key->partattrs[0], desc, &isnull);
-		Oid			own = isnull ? InvalidOid : partition_of(table, value);
-
-		if (!OidIsValid(own) || (i > 0 && own != relid))
-			return NULL;
-		relid = own;
-	}
 	partition = table_open(relid, RowExclusiveLock);
-	triggers = partition->trigdesc;
-	if (same_columns(desc, RelationGetDescr(partition)) && !(triggers && triggers->trig_insert_before_row))
+	/* Asked again, for the lock may have waited for one that was just attached. */
+	if (!has_triggers(partition) && same_columns(RelationGetDescr(table), RelationGetDescr(partition)) &&
+		common_partition(table, key->partattrs[0], rows, n) == relid)
 		return partition;
 	table_close(partition, NoLock);
 	return NULL;

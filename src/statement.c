@@ -33,6 +33,33 @@ typedef struct Statement
 	bool		planned_once;	/* the plan depends on no argument: not to be made anew for each */
 } Statement;
 
+/* The columns of ours, in the order of each table; behind them may be others. */
+#define EVENT_COLUMNS(r) \
+	r "company_id, " r "event_id, " r "source_id, " r "external_id, " r "type, " r "kind, " r "state, " \
+	r "reason, " r "occurred_at, " r "received_at, " r "signed_at, " r "delivery_id, " r "object_ref, " \
+	r "payment_ref, " r "account_ref, " r "subscription_ref, " r "correlation, " r "correlation_amounts, " \
+	r "amount, " r "currency, " r "fee, " r "fee_currency, " r "to_amount, " r "to_currency, " r "value_date, " \
+	r "attempt, " r "payout_ref, " r "bank_ref, " r "end_to_end_id, " r "digest, " r "origin, " r "attempts, " \
+	r "retry_at, " r "sqlstate, " r "error"
+#define DELIVERY_COLUMNS(r) \
+	r "company_id, " r "delivery_id, " r "received_at, " r "source_id, " r "method, " r "url, " r "headers, " \
+	r "body, " r "secret_id, " r "signed_at"
+#define OBJECT_COLUMNS(r) \
+	r "company_id, " r "source_id, " r "object, " r "object_ref, " r "denomination, " r "payment_ref, " \
+	r "currency, " r "amount, " r "succeeded_at, " r "effective, " r "decided_by, " r "reversal, " \
+	r "contradicted, " r "debit_side, " r "fee, " r "fee_currency, " r "fee_by, " r "to_amount, " \
+	r "to_currency, " r "value_date, " r "payout_ref, " r "bank_ref, " r "end_to_end_id, " r "refs, " \
+	r "ref_amounts, " r "account_ref, " r "subscription_ref, " r "facts"
+#define VOUCHER_COLUMNS(r) \
+	r "company_id, " r "voucher_id, " r "source_id, " r "object, " r "object_ref, " r "step, " r "event_id, " \
+	r "booked_on, " r "occurred_on, " r "amount, " r "currency, " r "posted_at, " r "digest"
+#define ENTRY_COLUMNS(r) \
+	r "company_id, " r "voucher_id, " r "entry_no, " r "debit, " r "credit, " r "amount, " r "currency"
+#define ALLOCATION_COLUMNS(r) \
+	r "company_id, " r "invoice_id, " r "source_id, " r "object, " r "object_ref, " r "amount"
+#define INSERT(table, columns) \
+	"INSERT INTO erp_webhook." table " (" columns("") ") SELECT " columns("r.") " FROM pg_catalog.unnest($1) r"
+
 /*
  * Pay an invoice where it has this much due, its state leaves room, and nobody else has a say in it. $5: the company's
  * house, $6: its tolerance.
@@ -75,9 +102,9 @@ static const Statement statements[EWH_STATEMENTS] = {
 		{"int4", "int4"}, .reads = true, .as_owner = true},
 	[EWH_FIND_LISTENER] = {"find_listener", "SELECT FROM erp_webhook.subscriber WHERE state = 'active' LIMIT 1",
 		{NULL}, .reads = true, .as_owner = true},
-	[EWH_READ_HOUSE] = {"read_house", "SELECT erp_webhook.read_house($1)", {"int4"}, true},
-	[EWH_INSERT_EVENTS] = {"insert_events",
-		"INSERT INTO erp_webhook.event SELECT e.* FROM pg_catalog.unnest($1) e"
+	[EWH_READ_HOUSE] = {"read_house", "SELECT erp_webhook.read_house($1)", {"int4"},
+		.reads = true, .as_owner = true},
+	[EWH_INSERT_EVENTS] = {"insert_events", INSERT("event", EVENT_COLUMNS)
 		" ON CONFLICT (company_id, source_id, external_id) DO NOTHING RETURNING event_id",
 		{"erp_webhook.event[]"}, .planned_once = true},
 	[EWH_SETTLE] = {"settle", "SELECT erp_webhook.settle($1, $2)", {"int4", "erp_webhook.event[]"}, .planned_once = true},
@@ -100,20 +127,15 @@ static const Statement statements[EWH_STATEMENTS] = {
 		"      WITH ORDINALITY k (company_id, source_id, external_id, n)"
 		" JOIN erp_webhook.event e USING (company_id, source_id, external_id)",
 		{"int4[]", "int4[]", "text[]"}, false},
-	[EWH_INSERT_DELIVERIES] = {"insert_deliveries",
-		"INSERT INTO erp_webhook.delivery SELECT d.* FROM pg_catalog.unnest($1) d",
+	[EWH_INSERT_DELIVERIES] = {"insert_deliveries", INSERT("delivery", DELIVERY_COLUMNS),
 		{"erp_webhook.delivery[]"}, .planned_once = true},
-	[EWH_INSERT_OBJECTS] = {"insert_objects",
-		"INSERT INTO erp_webhook.money_object SELECT r.* FROM pg_catalog.unnest($1) r",
+	[EWH_INSERT_OBJECTS] = {"insert_objects", INSERT("money_object", OBJECT_COLUMNS),
 		{"erp_webhook.money_object[]"}, .planned_once = true},
-	[EWH_INSERT_VOUCHERS] = {"insert_vouchers",
-		"INSERT INTO erp_webhook.voucher SELECT r.* FROM pg_catalog.unnest($1) r",
+	[EWH_INSERT_VOUCHERS] = {"insert_vouchers", INSERT("voucher", VOUCHER_COLUMNS),
 		{"erp_webhook.voucher[]"}, .planned_once = true},
-	[EWH_INSERT_ENTRIES] = {"insert_entries",
-		"INSERT INTO erp_webhook.entry SELECT r.* FROM pg_catalog.unnest($1) r",
+	[EWH_INSERT_ENTRIES] = {"insert_entries", INSERT("entry", ENTRY_COLUMNS),
 		{"erp_webhook.entry[]"}, .planned_once = true},
-	[EWH_INSERT_ALLOCATIONS] = {"insert_allocations",
-		"INSERT INTO erp_webhook.allocation SELECT r.* FROM pg_catalog.unnest($1) r",
+	[EWH_INSERT_ALLOCATIONS] = {"insert_allocations", INSERT("allocation", ALLOCATION_COLUMNS),
 		{"erp_webhook.allocation[]"}, .planned_once = true},
 	[EWH_INSERT_CONFLICTS] = {"insert_conflicts",
 		"INSERT INTO erp_webhook.event_conflict SELECT c.* FROM pg_catalog.unnest($1) c"

@@ -126,8 +126,8 @@ ewh_house_of(int32 company_id)
 	return house;
 }
 
-Datum
-ewh_house_clearing(const EwhHouse *house, int32 source_id)
+bool
+ewh_house_clearing(const EwhHouse *house, int32 source_id, Datum *account)
 {
 	Datum	   *ids;
 	Datum	   *accounts;
@@ -140,6 +140,9 @@ ewh_house_clearing(const EwhHouse *house, int32 source_id)
 	}
 	for (int i = 0; i < n; i++)
 		if (DatumGetInt32(ids[i]) == source_id)
-			return accounts[i];
-	elog(ERROR, "company %d has no source %d", house->company_id, source_id);
+		{
+			*account = accounts[i];
+			return true;
+		}
+	return false;
 }

@@ -24,7 +24,7 @@ typedef struct EwhHouse
 
 extern EwhHouse ewh_house_of(int32 company_id);
 
-/* The clearing account of a source, as text. */
-extern Datum ewh_house_clearing(const EwhHouse *house, int32 source_id);
+/* The clearing account of a source, as text; false where the company has no such source. */
+extern bool ewh_house_clearing(const EwhHouse *house, int32 source_id, Datum *account);
 
 #endif							/* EWH_HOUSE_H */

@@ -113,7 +113,7 @@ add_object(EwhRows *objects, const EwhPayment *p)
 	put_said(&row, OBJECT_refs, p, EWH_CORRELATION);
 	put_said(&row, OBJECT_account_ref, p, EWH_ACCOUNT_REF);
 	put(&row, OBJECT_facts, PointerGetDatum(construct_array(&fact, 1, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
-	ewh_rows_add(objects, row.values, row.nulls, OBJECT_N);
+	ewh_rows_add(objects, row.values, row.nulls);
 }
 
 /* An entry, as a row and as the digest of its voucher sees it. */
@@ -130,7 +130,7 @@ add_entry(EwhRows *entries, const EwhPayment *p, int no, Datum debit, Datum cred
 	put(&row, ENTRY_credit, credit);
 	put(&row, ENTRY_amount, amount);
 	put(&row, ENTRY_currency, currency);
-	ewh_rows_add(entries, row.values, row.nulls, ENTRY_N);
+	ewh_rows_add(entries, row.values, row.nulls);
 	ewh_add_entry_text(text, debit, credit, amount, currency);
 }
 
@@ -168,7 +168,7 @@ add_voucher(EwhRows *vouchers, const EwhPayment *p, Datum entries)
 		row.values[VOUCHER_company_id], row.values[VOUCHER_source_id], row.values[VOUCHER_object],
 		row.values[VOUCHER_object_ref], row.values[VOUCHER_step], row.values[VOUCHER_event_id],
 		row.values[VOUCHER_booked_on], row.values[VOUCHER_occurred_on], entries));
-	ewh_rows_add(vouchers, row.values, row.nulls, VOUCHER_N);
+	ewh_rows_add(vouchers, row.values, row.nulls);
 }
 
 static void
@@ -182,7 +182,7 @@ add_allocation(EwhRows *allocations, const EwhPayment *p)
 	put_text(&row, ALLOCATION_object, "payment");
 	put_said(&row, ALLOCATION_object_ref, p, EWH_OBJECT_REF);
 	put_said(&row, ALLOCATION_amount, p, EWH_AMOUNT);
-	ewh_rows_add(allocations, row.values, row.nulls, ALLOCATION_N);
+	ewh_rows_add(allocations, row.values, row.nulls);
 }
 
 void

@@ -9,13 +9,11 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "jit/jit.h"
-#include "optimizer/cost.h"
-#include "storage/proc.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
@@ -57,10 +55,11 @@ same_text(const EwhPayment *p, EwhColumn left, EwhColumn right)
 	return compare_text(DatumGetTextPP(p->said[left]), DatumGetTextPP(p->said[right])) == 0;
 }
 
-static bool
-is_positive(Datum amount)
+/* Below zero, zero, above it. */
+static int
+sign_of(Datum amount)
 {
-	return DatumGetBool(DirectFunctionCall2(numeric_gt, amount, NumericGetDatum(int64_to_numeric(0))));
+	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, amount, NumericGetDatum(int64_to_numeric(0))));
 }
 
 /* The one reference of a list; NULL where there is none, or there are more. */
@@ -72,7 +71,7 @@ only_reference(Datum list)
 	bool	   *nulls;
 	int			n;
 
-	if (ARR_NDIM(array) != 1 || ARR_DIMS(array)[0] != 1)
+	if (ARR_NDIM(array) != 1 || ARR_DIMS(array)[0] != 1 || ARR_LBOUND(array)[0] != 1)
 		return NULL;
 	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &references, &nulls, &n);
 	return nulls[0] ? NULL : DatumGetTextPP(references[0]);
@@ -85,7 +84,8 @@ is_plain(const EwhPayment *p)
 	const bool *absent = p->absent;
 
 	return equals(p, EWH_KIND, "payment.succeeded") && equals(p, EWH_STATE, "applied") &&
-		!absent[EWH_AMOUNT] && is_positive(p->said[EWH_AMOUNT]) && !absent[EWH_CURRENCY] &&
+		!absent[EWH_AMOUNT] && sign_of(p->said[EWH_AMOUNT]) > 0 && !absent[EWH_CURRENCY] &&
+		(absent[EWH_FEE] || sign_of(p->said[EWH_FEE]) >= 0) &&
 		!absent[EWH_OBJECT_REF] &&
 		(absent[EWH_PAYMENT_REF] || same_text(p, EWH_PAYMENT_REF, EWH_OBJECT_REF)) &&
 		absent[EWH_SUBSCRIPTION_REF] &&
@@ -149,8 +149,9 @@ complete(EwhPayment *p, const EwhHouse *house)
 		p->day = day_of(house, p->moment);
 	}
 	p->booked_on = DateADTGetDatum(Max(DatumGetDateADT(p->day), house->first_open_day));
-	p->clearing = ewh_house_clearing(house, DatumGetInt32(p->said[EWH_SOURCE_ID]));
-	p->has_fee = !p->absent[EWH_FEE] && is_positive(p->said[EWH_FEE]);
+	if (!ewh_house_clearing(house, DatumGetInt32(p->said[EWH_SOURCE_ID]), &p->clearing))
+		ereport(ERROR, (errcode(NOT_PLAIN), errmsg("a payment of an unknown source")));
+	p->has_fee = !p->absent[EWH_FEE] && sign_of(p->said[EWH_FEE]) > 0;
 	p->fee_currency = p->said[p->absent[EWH_FEE_CURRENCY] ? EWH_CURRENCY : EWH_FEE_CURRENCY];
 }
 
@@ -267,32 +268,19 @@ erp_webhook_settle_plain(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(lot.n);
 }
 
-/*
- * The settings that settle() and settle_plain() have, by hand: 15 walks over all of its settings whenever a function that
- * has its own ends, and whenever a subtransaction does that has seen one.
- */
-typedef struct Settings
+/* What settle() and settle_plain() set, until the GUC level returned is left. */
+static int
+change_settings(void)
 {
-	int			lock_timeout;	/* ms */
-	bool		seqscan;
-	bool		hashjoin;
-	bool		mergejoin;
-	bool		jit;
-	bool		settling;
-} Settings;
+	static const char *const settings[][2] = {
+		{"lock_timeout", "800ms"},	/* see 74_scope */
+		{"enable_seqscan", "off"}, {"enable_hashjoin", "off"}, {"enable_mergejoin", "off"}, {"jit", "off"}
+	};
+	int			level = NewGUCNestLevel();
 
-static Settings
-change_settings(Settings to)
-{
-	Settings	from = {LockTimeout, enable_seqscan, enable_hashjoin, enable_mergejoin, jit_enabled, ewh_settling};
-
-	LockTimeout = to.lock_timeout;
-	enable_seqscan = to.seqscan;
-	enable_hashjoin = to.hashjoin;
-	enable_mergejoin = to.mergejoin;
-	jit_enabled = to.jit;
-	ewh_settling = to.settling;
-	return from;
+	for (int i = 0; i < lengthof(settings); i++)
+		set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return level;
 }
 
 /* Errors by which the short path says that it is not the way. */
@@ -312,14 +300,16 @@ bool
 ewh_settle_plain(const EwhHouse *house, const Datum *events, int n)
 {
 	Lot			lot = {take_payments(events, n), n, house};
-	Settings	caller;
+	int			level;
 	ErrorData  *error;
 
 	if (lot.payments == NULL)
 		return false;
-	caller = change_settings((Settings) {.lock_timeout = 800, .settling = true});	/* see 74_scope */
+	level = change_settings();
+	ewh_settling = true;
 	error = ewh_attempt(settle, &lot);
-	change_settings(caller);
+	ewh_settling = false;
+	AtEOXact_GUC(true, level);
 	if (error && !leads_elsewhere(error->sqlerrcode))
 		ReThrowError(error);
 	return error == NULL;

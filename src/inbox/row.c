@@ -66,6 +66,9 @@ ewh_take_composite(Datum composite, Datum *values, bool *nulls, int n)
 	Datum	   *all = palloc(sizeof(Datum) * desc->natts);
 	bool	   *absent = palloc(sizeof(bool) * desc->natts);
 
+	if (desc->natts < n)
+		elog(ERROR, "a row of type %s has %d columns where the library of this version reads %d",
+			 format_type_be(desc->tdtypeid), desc->natts, n);
 	heap_deform_tuple(&tuple, desc, all, absent);
 	memcpy(values, all, sizeof(Datum) * n);
 	memcpy(nulls, absent, sizeof(bool) * n);
@@ -92,7 +95,7 @@ ewh_add_event_row(EwhRows *rows, EwhFact *fact)
 {
 	fact->values[EWH_EVENT_ID] = Int64GetDatum(fact->event_id);
 	fact->nulls[EWH_EVENT_ID] = false;
-	ewh_rows_add(rows, fact->values, fact->nulls, EWH_COLUMNS);
+	ewh_rows_add(rows, fact->values, fact->nulls);
 }
 
 static Datum
@@ -126,7 +129,7 @@ ewh_insert_deliveries(EwhJudgement **judgements, int n)
 		nulls[8] = j->secret_id == 0;
 		values[9] = TimestampTzGetDatum(j->signed_at);
 		nulls[9] = !j->has_signed_at;
-		ewh_rows_add(&rows, values, nulls, lengthof(delivery_columns));
+		ewh_rows_add(&rows, values, nulls);
 	}
 	ewh_rows_insert(&rows);
 }
