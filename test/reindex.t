@@ -18,6 +18,7 @@ from webhookd import make_database, psql                        # noqa: E402
 
 LASTS = float(os.environ.get("LASTS") or 6)
 SESSIONS = 3
+EACH = int(LASTS * 4000)     # invoices of a session: more than it can pay
 DATABASE = "reindex"
 TABLES = ["event", "voucher", "entry", "allocation", "money_object"]
 
@@ -34,7 +35,7 @@ SELECT erp_webhook.add_source('shop', 'token', 'reindex');
 SELECT erp_webhook.add_secret('shop', 'the-token');
 INSERT INTO erp_webhook.account (company_id, account_no, currency) SELECT company_id, 'C-1', 'EUR' FROM erp_webhook.company WHERE name = 'reindex';
 INSERT INTO erp_webhook.invoice (company_id, number, account_id, currency, total, due_on)
-SELECT company_id, 'R-' || n, account_id, 'EUR', 10, '2026-01-31' FROM erp_webhook.account, generate_series(1, 30000) n;
+SELECT company_id, 'R-' || n, account_id, 'EUR', 10, '2026-01-31' FROM erp_webhook.account, generate_series(1, {invoices}) n;
 CREATE FUNCTION pay(first int, last int) RETURNS bigint LANGUAGE sql AS $$
   SELECT count(*) FILTER (WHERE outcome = 'accepted') FROM erp_webhook.ingest_batch(array_fill('shop'::text, ARRAY[last - first + 1]),
     ARRAY(SELECT jsonb_build_object('webhook-id', 'p' || n, 'x-token', 'the-token') FROM generate_series(first, last) n),
@@ -90,8 +91,8 @@ class Payer(threading.Thread):
 
 def main():
     tap = Tap()
-    make_database(DATABASE, SETUP)
-    payers = [Payer(1 + i * 10000) for i in range(SESSIONS)]
+    make_database(DATABASE, SETUP.replace("{invoices}", str(SESSIONS * EACH)))
+    payers = [Payer(1 + i * EACH) for i in range(SESSIONS)]
     for payer in payers:
         payer.start()
     rounds, trouble = 0, ""
