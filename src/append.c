@@ -27,7 +27,6 @@
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/array.h"
-#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -170,7 +169,7 @@ is_ours(Relation table)
 		pg_class_aclcheck(RelationGetRelid(table), GetUserId(), ACL_INSERT) == ACLCHECK_OK &&
 		check_enable_rls(RelationGetRelid(table), InvalidOid, true) != RLS_ENABLED &&
 		ExecutorCheckPerms_hook == NULL &&	/* pgaudit, sepgsql */
-		GetConfigOption("citus.shard_count", true, false) == NULL;	/* its tables may lie elsewhere */
+		!ewh_is_set("citus.shard_count");	/* its tables may lie elsewhere */
 }
 
 static bool

@@ -102,6 +102,15 @@ ewh_check_states(ResultRelInfo *target)
 #endif
 }
 
+/* Has a setting, which may be of another extension, a value? One that was reset is empty rather than null since 17. */
+static inline bool
+ewh_is_set(const char *name)
+{
+	const char *value = GetConfigOption(name, true, false);
+
+	return value && *value;
+}
+
 /* Memory for the extra of a setting's check hook, in the allocator the server frees it with. */
 static inline void *
 ewh_guc_extra(size_t size)
