@@ -89,7 +89,11 @@ DROP TRIGGER deferred ON erp_webhook.money_object;
 CREATE RULE nothing AS ON INSERT TO erp_webhook.allocation DO INSTEAD NOTHING;
 SELECT * FROM pg_temp.pay('{13}');
 DROP RULE nothing ON erp_webhook.allocation;
-SELECT invoice, allocations FROM pg_temp.written WHERE invoice = 13;
+-- And when it is gone, where the executor does it.
+SET citus.shard_count = 32;
+SELECT * FROM pg_temp.pay('{14}');
+RESET citus.shard_count;
+SELECT invoice, allocations FROM pg_temp.written WHERE invoice IN (13, 14) ORDER BY invoice;
 
 -- Constraints, also those that are made, change or go while a session has the old ones.
 CREATE FUNCTION public.append_allows(object_ref text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT object_ref <> 'pay21' $$;

@@ -15,6 +15,7 @@
 #include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/plancache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -186,6 +187,15 @@ check_plans(void)
 	planned_for = event;
 }
 
+/* Has a rule left nothing of it? Then the server no longer knows the table by which it would see that the rule is gone. */
+static bool
+is_void(SPIPlanPtr plan)
+{
+	const CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
+
+	return source->query_list == NIL;
+}
+
 /* The plan of a statement, prepared at first use. */
 static SPIPlanPtr
 plan_of(EwhStatement which)
@@ -195,8 +205,11 @@ plan_of(EwhStatement which)
 	int			nargs = 0;
 	SPIPlanPtr	plan;
 
-	if (plans[which])
+	if (plans[which] && !is_void(plans[which]))
 		return plans[which];
+	if (plans[which])
+		SPI_freeplan(plans[which]);
+	plans[which] = NULL;
 	for (; nargs < MAX_ARGS && s->types[nargs]; nargs++)
 		types[nargs] = DatumGetObjectId(DirectFunctionCall1(regtypein, CStringGetDatum(s->types[nargs])));
 	plan = SPI_prepare_cursor(s->sql, nargs, types, s->planned_once ? CURSOR_OPT_GENERIC_PLAN : 0);
