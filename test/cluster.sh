@@ -45,7 +45,7 @@ common_directory() {
 # Copy bin, lib and share of the installed server, or of another copy, so that their relative places stay: pg_config finds
 # by them where to install, and would name the original's directories if one were elsewhere.
 copy_installation() {
-  local dir=$1 cfg bin lib share prefix
+  local dir=$1 cfg bin lib share include prefix
   cfg=$(installed_pg_config)
   bin=$("$cfg" --bindir) lib=$("$cfg" --pkglibdir) share=$("$cfg" --sharedir)
   prefix=$(common_directory "$bin" "$lib" "$share")
@@ -54,8 +54,9 @@ copy_installation() {
     mkdir -p "$dir/pg${from#"$prefix"}"
     cp -a "$from/." "$dir/pg${from#"$prefix"}/"
   done
-  mkdir -p "$dir/pg/include"
-  ln -sfn "$("$cfg" --includedir-server | sed 's,/[0-9]*/server$,,')" "$dir/pg/include/postgresql"
+  include=$("$cfg" --pkgincludedir)
+  mkdir -p "$(dirname "$dir/pg${include#"$prefix"}")"
+  ln -sfn "$include" "$dir/pg${include#"$prefix"}"
   echo "$dir/pg${bin#"$prefix"}" > "$dir/bindir"
 }
 
