@@ -56,7 +56,7 @@ AS 'MODULE_PATHNAME', 'erp_webhook_house_of';
 COMMENT ON FUNCTION erp_webhook.house_of(int) IS 'read_house(), kept by the backend until configuration changes';
 
 -- Payments, each of an invoice of its own: one that two of them name is updated but once, and then one is short. The plan
--- and join settings are those of settle(), the only caller.
+-- and join settings are those of settle(); new events come the same way without it (src/inbox/settling.c).
 CREATE FUNCTION erp_webhook.settle_plain(company_id int, events erp_webhook.event[]) RETURNS int
 LANGUAGE c VOLATILE STRICT
 SET lock_timeout = '800ms'  -- see 74_scope
