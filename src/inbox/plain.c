@@ -9,6 +9,9 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "jit/jit.h"
+#include "optimizer/cost.h"
+#include "storage/proc.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -22,6 +25,7 @@
 #include "inbox/house.h"
 #include "inbox/listening.h"
 #include "inbox/payment.h"
+#include "inbox/strangers.h"
 #include "moment.h"
 #include "statement.h"
 
@@ -268,19 +272,77 @@ erp_webhook_settle_plain(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(lot.n);
 }
 
-/* What settle() and settle_plain() set, until the GUC level returned is left. */
+/* What settle() and settle_plain() set. */
+typedef struct Settings
+{
+	int			lock_timeout;	/* ms; see 74_scope */
+	bool		seqscan;
+	bool		hashjoin;
+	bool		mergejoin;
+	bool		jit;
+} Settings;
+
+static const Settings ours = {.lock_timeout = 800};
+
+static Settings
+exchange_settings(Settings to)
+{
+	Settings	from = {LockTimeout, enable_seqscan, enable_hashjoin, enable_mergejoin, jit_enabled};
+
+	LockTimeout = to.lock_timeout;
+	enable_seqscan = to.seqscan;
+	enable_hashjoin = to.hashjoin;
+	enable_mergejoin = to.mergejoin;
+	jit_enabled = to.jit;
+	return from;
+}
+
+/* The same in the server's own way; returns the GUC level to leave. */
 static int
-change_settings(void)
+set_settings(void)
 {
 	static const char *const settings[][2] = {
-		{"lock_timeout", "800ms"},	/* see 74_scope */
-		{"enable_seqscan", "off"}, {"enable_hashjoin", "off"}, {"enable_mergejoin", "off"}, {"jit", "off"}
+		{"lock_timeout", "800ms"}, {"enable_seqscan", "off"}, {"enable_hashjoin", "off"}, {"enable_mergejoin", "off"}, {"jit", "off"}
 	};
 	int			level = NewGUCNestLevel();
 
 	for (int i = 0; i < lengthof(settings); i++)
 		set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	return level;
+}
+
+/*
+ * Try to settle under these settings. By hand, for up to 15 the server walks over all of its settings at the end of each
+ * function and subtransaction that has set one, which took a tenth of a lone payment's time; in its own way where somebody's
+ * triggers are fired, which may set some of them, too, and would put back ours at COMMIT.
+ */
+static ErrorData *
+attempt(Lot *lot)
+{
+	bool		by_hand = !ewh_has_strangers();
+	Settings	theirs = {0};
+	int			level = 0;
+	ErrorData  *volatile error = NULL;
+
+	ewh_settling = true;
+	if (by_hand)
+		theirs = exchange_settings(ours);
+	else
+		level = set_settings();
+	PG_TRY();
+	{
+		error = ewh_attempt(settle, lot);
+	}
+	PG_FINALLY();
+	{
+		if (by_hand)
+			exchange_settings(theirs);
+		ewh_settling = false;
+	}
+	PG_END_TRY();
+	if (!by_hand)
+		AtEOXact_GUC(true, level);
+	return error;
 }
 
 /* Errors by which the short path says that it is not the way. */
@@ -300,16 +362,11 @@ bool
 ewh_settle_plain(const EwhHouse *house, const Datum *events, int n)
 {
 	Lot			lot = {take_payments(events, n), n, house};
-	int			level;
 	ErrorData  *error;
 
 	if (lot.payments == NULL)
 		return false;
-	level = change_settings();
-	ewh_settling = true;
-	error = ewh_attempt(settle, &lot);
-	ewh_settling = false;
-	AtEOXact_GUC(true, level);
+	error = attempt(&lot);
 	if (error && !leads_elsewhere(error->sqlerrcode))
 		ReThrowError(error);
 	return error == NULL;
